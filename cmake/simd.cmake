@@ -1,0 +1,25 @@
+# One kernel file per instruction set; only that file gets the flags of its set.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    list(FILTER QV_SOURCES EXCLUDE REGEX "/kern_(avx2|avx512)[^/]*\\.c$")
+else()
+    list(FILTER QV_SOURCES EXCLUDE REGEX "/kern_neon[^/]*\\.c$")
+endif()
+foreach(source IN LISTS QV_SOURCES)
+    if(source MATCHES "/kern_avx2[^/]*\\.c$")
+        set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;-mpopcnt;-O3")
+    elseif(source MATCHES "/kern_avx512_bf16\\.c$")
+        set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
+            "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512bf16;-mfma;-mf16c;-O3")
+    elseif(source MATCHES "/kern_avx512_vnni\\.c$")
+        set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
+            "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mfma;-O3")
+    elseif(source MATCHES "/kern_avx512_popcnt\\.c$")
+        set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
+            "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vpopcntdq;-mpopcnt;-O3")
+    elseif(source MATCHES "/kern_avx512[^/]*\\.c$")
+        set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
+            "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mf16c;-O3")
+    elseif(source MATCHES "/simd/kern_|/codec/")
+        set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O3")
+    endif()
+endforeach()

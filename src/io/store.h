@@ -1,0 +1,79 @@
+/* Objects by name: local folders and memory now, object stores later, behind one interface. Names are relative paths with
+ * '/' between parts; "", ".", "..", a leading '/' and zero bytes are refused (QV_INVALID). Stores are thread-safe. */
+#ifndef QV_IO_STORE_H
+#define QV_IO_STORE_H
+
+#include "base/buffer.h"
+#include "base/owner.h"
+
+typedef struct qv__store qv__store;
+typedef struct qv__object qv__object; /* an object opened for reading; immutable, counted, thread-safe */
+typedef struct qv__upload qv__upload; /* an object being written */
+
+/* uri: an absolute or relative path, "~/...", "file://...", or "memory://". `create`: make the folder when absent. */
+qv_status qv__store_open(const char *uri, bool create, qv__store **out, qv_error *err);
+/* The store of the sub-folder `prefix` of `store` (shares it; not created). */
+qv_status qv__store_sub(qv__store *store, const char *prefix, qv__store **out, qv_error *err);
+qv__store *qv__store_ref(qv__store *store);
+void qv__store_unref(qv__store *store);
+const char *qv__store_uri(const qv__store *store); /* absolute path, or the memory uri */
+
+/* --- reading --- */
+typedef struct qv__range {
+    uint64_t at;
+    uint64_t len;
+} qv__range;
+/* QV_NOT_FOUND when missing. No descriptor stays open for local objects (they are mapped, or small and read). */
+qv_status qv__object_open(qv__store *store, const char *name, qv__object **out, qv_error *err);
+qv__object *qv__object_ref(qv__object *object);
+void qv__object_unref(qv__object *object);
+uint64_t qv__object_size(const qv__object *object);
+const char *qv__object_name(const qv__object *object);
+/* The bytes of a range, without copy where the object is mapped. QV_CORRUPT: outside the object. Objects are
+ * immutable by contract: cutting a local file while it is mapped is the host's SIGBUS, as with every mapping reader. */
+qv_status qv__object_read(qv__object *object, uint64_t at, uint64_t len, qv__bytes *out, qv_error *err);
+/* n ranges at once (neighbours may be merged into one request); out[] all set or none. */
+qv_status qv__object_read_many(qv__object *object, const qv__range *ranges, size_t n, qv__bytes *out, qv_error *err);
+/* Tells the system that the range will be wanted soon, or was random; a hint. */
+void qv__object_will_need(qv__object *object, uint64_t at, uint64_t len);
+/* The whole of a small object (QV_LIMIT above max_len). */
+qv_status qv__store_get(qv__store *store, const char *name, uint64_t max_len, qv__bytes *out, qv_error *err);
+qv_status qv__store_exists(qv__store *store, const char *name, bool *out, qv_error *err);
+
+/* --- writing: nothing is visible under `name` before commit; commit returns after file and folder are synced --- */
+typedef enum qv__put_mode { QV_PUT_REPLACE, QV_PUT_IF_ABSENT } qv__put_mode; /* IF_ABSENT: QV_EXISTS when taken */
+qv_status qv__upload_begin(qv__store *store, const char *name, qv__upload **out,
+                           qv_error *err); /* makes missing folders */
+qv_status qv__upload_write(qv__upload *upload, const void *bytes, size_t n, qv_error *err);
+uint64_t qv__upload_size(const qv__upload *upload);
+qv_status qv__upload_commit(qv__upload *upload, qv__put_mode mode, qv_error *err); /* frees the upload in every case */
+void qv__upload_abort(qv__upload *upload); /* NULL is fine; leaves nothing behind */
+qv_status qv__store_put(qv__store *store, const char *name, const void *bytes, size_t n, qv__put_mode mode,
+                        qv_error *err);
+
+/* --- names --- */
+typedef qv_status (*qv__list_fn)(void *ctx, const char *name, uint64_t size, bool is_folder, qv_error *err);
+/* Direct children of a folder ("" = the root), in no order; a missing folder has none. Names are relative to the folder. */
+qv_status qv__store_list(qv__store *store, const char *folder, qv__list_fn fn, void *ctx, qv_error *err);
+qv_status qv__store_delete(qv__store *store, const char *name, qv_error *err); /* QV_NOT_FOUND when missing */
+qv_status qv__store_delete_tree(qv__store *store, const char *folder,
+                                qv_error *err); /* everything below, then the folder */
+
+/* --- tests: faults. Operations are counted over all stores of the process while armed (open, read, write, sync, link/rename,
+ * list, delete, folder sync). --- */
+typedef enum qv__fault_kind {
+    QV_FAULT_NONE,
+    QV_FAULT_ERROR,   /* the n-th operation fails with EIO, once */
+    QV_FAULT_NOSPACE, /* the n-th write or sync fails with ENOSPC, once */
+    QV_FAULT_SHORT    /* the n-th write stores half of its bytes, then fails */
+} qv__fault_kind;
+void qv__fault_arm(qv__fault_kind kind, uint64_t n);
+bool qv__fault_fired(void);
+/* Crash model: while on, every store logs writes as "buffered" until synced. At the n-th sync point from now every operation
+ * of the process fails with QV_IO ("crashed"); qv__crash_apply then makes the folder look as after a power loss: unsynced
+ * bytes are dropped, torn (a prefix, or zeroed blocks) or kept as `seed` decides, un-synced directory entries may vanish. */
+qv_status qv__crash_arm(uint64_t n, qv_error *err);
+bool qv__crash_happened(void);
+qv_status qv__crash_apply(uint64_t seed, qv_error *err); /* disarms */
+
+#endif

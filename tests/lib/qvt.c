@@ -1,0 +1,49 @@
+#include "qvt.h"
+
+#include <ftw.h>
+#include <time.h>
+#include <unistd.h>
+
+static char temp_dir[4096];
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *walk)
+{
+    (void) info;
+    (void) kind;
+    (void) walk;
+    return remove(path);
+}
+
+static void remove_temp_dir(void) { nftw(temp_dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
+
+const char *qvt_temp_dir(void)
+{
+    if (!temp_dir[0]) {
+        const char *base = getenv("TMPDIR");
+        snprintf(temp_dir, sizeof temp_dir, "%s/quiver-test-XXXXXX", base && *base ? base : "/tmp");
+        if (!mkdtemp(temp_dir))
+            abort();
+        atexit(remove_temp_dir);
+    }
+    return temp_dir;
+}
+
+uint64_t qvt_rng_next(qvt_rng *rng)
+{
+    rng->state ^= rng->state >> 12;
+    rng->state ^= rng->state << 25;
+    rng->state ^= rng->state >> 27;
+    return rng->state * UINT64_C(2685821657736338717);
+}
+
+uint64_t qvt_rng_below(qvt_rng *rng, uint64_t n) { return qvt_rng_next(rng) % n; }
+
+double qvt_rng_unit(qvt_rng *rng) { return (double) (qvt_rng_next(rng) >> 11) * 0x1p-53; }
+
+qvt_rng qvt_rng_seeded(void)
+{
+    const char *text = getenv("QVT_SEED");
+    uint64_t seed = text ? strtoull(text, NULL, 10) : (uint64_t) time(NULL) * 1000003u + (uint64_t) getpid();
+    printf("QVT_SEED=%llu\n", (unsigned long long) seed);
+    return (qvt_rng){ seed ? seed : 1 };
+}
