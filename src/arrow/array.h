@@ -17,16 +17,20 @@ struct qv__array {
     qv__bytes buffers[3]; /* 0 validity (data NULL: no nulls), 1 values or offsets, 2 bytes of strings */
     size_t n_children;
     qv__array **children;
-    qv__array *dictionary;
+    qv__array *dictionary; /* of a dictionary array, which has no children: the values */
 };
 
-/* A bare array: one reference, no buffers, children or dictionary yet; the maker fills it before anyone sees it. */
+/* What stands in for an empty buffer, so that values, offsets and string bytes are never NULL: 64 zero bytes, aligned. */
+extern const uint8_t qv__zero_bytes[64];
+
+/* A bare array: one reference, no buffers, children or dictionary yet; the maker fills it before anyone sees it. The
+ * room for the child pointers is the array's own. */
 qv_status qv__array_new(const qv__type *type, int64_t length, size_t n_children, qv__array **out, qv_error *err);
 qv__array *qv__array_ref(const qv__array *array);
 void qv__array_unref(qv__array *array);
 /* length nulls of any type. */
 qv_status qv__array_new_null(const qv__type *type, int64_t length, qv__array **out, qv_error *err);
-/* A struct array over `columns` (references are added), all `length` long. */
+/* A struct array over `columns` (references are added), one for each field, all `length` long. */
 qv_status qv__batch_new(const qv__schema *schema, qv__array *const *columns, int64_t length, qv__array **out,
                         qv_error *err);
 
@@ -41,10 +45,12 @@ static inline const void *qv__array_values(const qv__array *a)
     int bits = qv__type_bits(a->type);
     return a->buffers[1].data ? a->buffers[1].data + (size_t) a->offset * (size_t) (bits / 8) : NULL;
 }
-/* Value i of a string or binary array (32 or 64-bit offsets); borrowed. */
+/* Value i of a string or binary array (32 or 64-bit offsets, or fixed size); borrowed. */
 const uint8_t *qv__array_string(const qv__array *a, int64_t i, size_t *len);
 /* Range of child positions of list element i (list, large list, map, fixed-size list). */
 void qv__array_list_range(const qv__array *a, int64_t i, int64_t *start, int64_t *end);
+/* Offset i (0 .. length) of a string, binary, list, large list or map array, the array's own offset applied. */
+int64_t qv__array_offset(const qv__array *a, int64_t i);
 /* Bytes of all buffers that the array refers to (slices count their part). */
 size_t qv__array_bytes(const qv__array *a);
 

@@ -43,11 +43,14 @@
     X(DICTIONARY, "dictionary", 0)
 /* clang-format on */
 
+/* No type, and so no array, is nested deeper: code may recurse along a type without fear for its stack. */
+#define QV_TYPE_MAX_DEPTH 64
+
 typedef enum qv__type_id {
 #define QV_TYPE_ENUM(id, name, bits) QV_TYPE_##id,
     QV_TYPE_MAP(QV_TYPE_ENUM)
 #undef QV_TYPE_ENUM
-    QV_TYPE_COUNT
+        QV_TYPE_COUNT
 } qv__type_id;
 
 typedef enum qv__unit { QV_UNIT_S, QV_UNIT_MS, QV_UNIT_US, QV_UNIT_NS } qv__unit;
@@ -89,12 +92,13 @@ struct qv__field {
 
 typedef struct qv__schema {
     atomic_int refs;
+    qv__type *type; /* the fields as a struct type: batches share it */
     size_t n_fields;
-    qv__field *fields;
+    qv__field *fields; /* type->children */
     qv__metadata metadata;
 } qv__schema;
 
-/* Constructors give *out with one reference. */
+/* Constructors give *out with one reference. Nesting past QV_TYPE_MAX_DEPTH is QV_LIMIT. */
 qv_status qv__type_new(qv__type_id id, qv__type **out,
                        qv_error *err); /* not parametric; for others fill the fields before sharing */
 qv_status qv__type_new_list(qv__type_id list_id, const qv__field *element, int32_t width, qv__type **out,
@@ -104,9 +108,12 @@ qv_status qv__type_new_dictionary(qv__type *index_type, qv__type *value_type, bo
                                   qv_error *err);
 qv__type *qv__type_ref(const qv__type *type); /* counts are not part of a type's value */
 void qv__type_unref(qv__type *type);
-bool qv__type_equal(const qv__type *a, const qv__type *b); /* names of struct fields count, metadata and ids do not */
-int qv__type_bits(const qv__type *type);                   /* bits per value; 0: variable or nested */
-/* Writes e.g. "fixed_size_list<float32>[4]" (cut to fit); returns buf. */
+/* Names of struct fields and nullability count; names of list elements and map entries, metadata and ids do not. */
+bool qv__type_equal(const qv__type *a, const qv__type *b);
+int qv__type_bits(const qv__type *type);   /* bits per value; 0: variable or nested; of a dictionary: its indices' */
+int qv__type_depth(const qv__type *type);  /* 1: no children */
+const char *qv__type_name(qv__type_id id); /* static: "int32", "list" */
+/* Writes e.g. "fixed_size_list<float32>[4]" (cut to fit, always zero-terminated); returns buf. */
 char *qv__type_print(const qv__type *type, char *buf, size_t buf_len);
 
 qv_status qv__field_init(qv__field *field, const char *name, const qv__type *type, bool nullable, qv_error *err);
@@ -114,7 +121,10 @@ qv_status qv__field_copy(qv__field *to, const qv__field *from, qv_error *err);
 void qv__field_clear(qv__field *field);
 bool qv__field_equal(const qv__field *a, const qv__field *b); /* name, type, nullable */
 
+/* Replaces the value of a key that is there. A pair that is read from elsewhere is added with _add, duplicate or not. */
 qv_status qv__metadata_set(qv__metadata *metadata, const char *key, const char *value, size_t value_len, qv_error *err);
+qv_status qv__metadata_add(qv__metadata *metadata, const char *key, size_t key_len, const char *value, size_t value_len,
+                           qv_error *err);
 const char *qv__metadata_get(const qv__metadata *metadata, const char *key, size_t *value_len); /* NULL: not there */
 qv_status qv__metadata_copy(qv__metadata *to, const qv__metadata *from, qv_error *err);
 void qv__metadata_clear(qv__metadata *metadata);
