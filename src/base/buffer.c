@@ -1,3 +1,4 @@
+/* Growth doubles and moves to a fresh aligned block, because realloc does not keep 64-byte alignment. */
 #include "base/buffer.h"
 
 #include <stdarg.h>
@@ -6,7 +7,7 @@
 
 #include "base/alloc.h"
 
-void qv__buffer_init(qv__buffer *buffer, size_t ceiling_bytes) { *buffer = (qv__buffer){ NULL, 0, 0, ceiling_bytes }; }
+void qv__buffer_init(qv__buffer *buffer, size_t ceiling_bytes) { *buffer = (qv__buffer){ .ceiling = ceiling_bytes }; }
 
 void qv__buffer_free(qv__buffer *buffer)
 {
@@ -14,60 +15,73 @@ void qv__buffer_free(qv__buffer *buffer)
     qv__buffer_init(buffer, buffer->ceiling);
 }
 
-qv_status qv__buffer_reserve(qv__buffer *buffer, size_t extra, qv_error *err)
+static bool move_to(qv__buffer *buffer, size_t capacity)
 {
-    if (extra > buffer->ceiling || buffer->len > buffer->ceiling - extra)
-        return qv__fail(err, QV_LIMIT, "a buffer of %zu bytes would grow by %zu over its ceiling of %zu", buffer->len,
-                        extra, buffer->ceiling);
-    size_t needed = buffer->len + extra;
-    if (needed <= buffer->capacity)
-        return QV_OK;
-    size_t wanted = QV_MAX(needed, QV_MIN(buffer->capacity * 2, buffer->ceiling));
-    uint8_t *data = qv__alloc_aligned(wanted);
+    uint8_t *data = qv__alloc_aligned(capacity);
+
     if (!data)
-        return qv__fail_nomem(err, wanted);
+        return false;
     if (buffer->len)
         memcpy(data, buffer->data, buffer->len);
     qv__free(buffer->data);
     buffer->data = data;
-    buffer->capacity = wanted;
-    return QV_OK;
+    buffer->capacity = capacity;
+    return true;
+}
+
+qv_status qv__buffer_reserve(qv__buffer *buffer, size_t extra, qv_error *err)
+{
+    size_t ceiling = buffer->ceiling;
+
+    if (buffer->len > ceiling || extra > ceiling - buffer->len)
+        return qv__fail(err, QV_LIMIT, "buffer of %zu bytes cannot take %zu more: its ceiling is %zu bytes",
+                        buffer->len, extra, ceiling);
+    size_t needed = buffer->len + extra;
+    if (needed <= buffer->capacity && buffer->data)
+        return QV_OK;
+    size_t wanted = buffer->capacity > ceiling / 2 ? ceiling : buffer->capacity * 2;
+    wanted = QV_MAX(wanted, QV_MAX(needed, QV_MIN((size_t) 64, ceiling)));
+    if (move_to(buffer, wanted) || (wanted > needed && move_to(buffer, needed)))
+        return QV_OK;
+    return qv__fail_nomem(err, needed);
 }
 
 qv_status qv__buffer_append(qv__buffer *buffer, const void *bytes, size_t n, qv_error *err)
 {
+    if (n == 0)
+        return QV_OK;
     QV_TRY(qv__buffer_reserve(buffer, n, err));
-    if (n)
-        memcpy(buffer->data + buffer->len, bytes, n);
+    memcpy(buffer->data + buffer->len, bytes, n);
     buffer->len += n;
     return QV_OK;
 }
 
 qv_status qv__buffer_append_zeros(qv__buffer *buffer, size_t n, qv_error *err)
 {
+    if (n == 0)
+        return QV_OK;
     QV_TRY(qv__buffer_reserve(buffer, n, err));
-    if (n)
-        memset(buffer->data + buffer->len, 0, n);
+    memset(buffer->data + buffer->len, 0, n);
     buffer->len += n;
     return QV_OK;
 }
 
+/* The text's zero byte lies behind len, so the bytes can be used as a string until the next append. */
 qv_status qv__buffer_printf(qv__buffer *buffer, qv_error *err, const char *format, ...)
 {
-    va_list args, again;
+    va_list args;
 
     va_start(args, format);
-    va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
+    int n = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    qv_status st = len < 0 ? qv__fail(err, QV_INVALID, "text could not be formatted")
-                           : qv__buffer_reserve(buffer, (size_t) len + 1, err);
-    if (st == QV_OK) { /* the zero byte lies behind the buffer's end */
-        vsnprintf((char *) buffer->data + buffer->len, (size_t) len + 1, format, again);
-        buffer->len += (size_t) len;
-    }
-    va_end(again);
-    return st;
+    if (n < 0)
+        return qv__fail(err, QV_INVALID, "text cannot be formatted");
+    QV_TRY(qv__buffer_reserve(buffer, (size_t) n + 1, err));
+    va_start(args, format);
+    vsnprintf((char *) buffer->data + buffer->len, (size_t) n + 1, format, args);
+    va_end(args);
+    buffer->len += (size_t) n;
+    return QV_OK;
 }
 
 uint8_t *qv__buffer_detach(qv__buffer *buffer, size_t *len)

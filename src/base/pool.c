@@ -1,262 +1,272 @@
-/* A team of threads that waits for work, and loops that call it.
+/*
+ * The thread pool. A parallel call puts a batch, which lives on its caller's stack, into a queue, wakes helpers and
+ * works on it itself; when no task is left it takes the batch out of the queue and waits for the helpers inside.
+ * The caller can always finish alone, so a pool without a single thread still works, and a machine that refuses
+ * threads only makes calls slower.
  *
- * A parallel loop is a record on its caller's stack with an atomic counter of tasks. It is put into the pool's list; idle
- * threads join it, take task numbers from the counter until none is left, and leave. The caller works too, so a loop always
- * ends, even if no thread could be started; it returns when the last helper has left. Tasks are taken in order of their number
- * and a failed one stops the counter, so the lowest failed task is known when everyone has left.
+ * Locks: one mutex guards all shared fields; tasks are handed out by an atomic counter without it.
  *
- * After fork() the child has no threads but ours may be in the list: the child forgets the old pool and starts anew. */
+ * Order: a thread looks at `stopped`, then takes the next number, then always runs that task. So every task below a
+ * failed one has been started, and the error of the lowest failed task does not depend on timing.
+ *
+ * Threads are detached, block all signals and sleep while idle: at exit nobody waits for them. (They run the
+ * library's code, so the shared library is linked with -z nodelete.) fork() copies none of them: the child's handler
+ * resets the pool, and its first parallel call starts new ones.
+ */
 #include "base/pool.h"
 
 #include <pthread.h>
-#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/alloc.h"
+#include "base/base_private.h"
+#include "base/log.h"
 
-#define MOST_THREADS 256
+#define MAX_THREADS 1024u
 
-typedef struct loop {
+typedef struct batch {
+    struct batch *next;    /* guarded by lock */
+    unsigned helpers_left; /* how many more may join; guarded by lock */
+    unsigned helpers_in;   /* guarded by lock */
     qv__task_fn fn;
     void *ctx;
     size_t n_tasks;
     _Atomic size_t next_task;
-    unsigned helpers_wanted; /* guarded by pool lock: threads that may still join */
-    unsigned helpers_inside; /* guarded by pool lock */
-    struct loop *next;       /* guarded by pool lock */
-    pthread_mutex_t error_lock;
-    size_t failed_task;      /* guarded by error_lock; SIZE_MAX: none */
-    qv_status failed_status; /* guarded by error_lock */
-    qv_error failed_error;   /* guarded by error_lock */
-} loop;
+    atomic_bool stopped;
+    size_t failed_task;  /* lowest; n_tasks: none; guarded by lock */
+    qv_status failed_st; /* guarded by lock */
+    qv_error failed_err; /* guarded by lock */
+} batch;
 
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t work;    /* a loop was added */
-    pthread_cond_t left;    /* a helper left a loop */
-    loop *loops;            /* guarded by lock */
-    unsigned started, idle; /* guarded by lock */
-} pool = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, 0, 0 };
-
-static atomic_uint size_by_option; /* 0: default */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t work_wanted = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t helper_left = PTHREAD_COND_INITIALIZER;
+static batch *queue;             /* oldest first; guarded by lock */
+static unsigned n_workers;       /* running threads; guarded by lock */
+static bool told_of_missing;     /* a warning was logged; guarded by lock */
+static atomic_uint wanted_size;  /* 0: the default */
+static atomic_uint default_size; /* 0: not computed yet */
 static _Thread_local bool inside_task;
 
-/* ---------------------------------------------------------------- how many */
+static void before_fork(void) { pthread_mutex_lock(&lock); }
 
-/* CPUs that the control group grants, rounded up; 0: no limit. Version 2, then version 1. */
-static unsigned cgroup_cpus(void)
+static void after_fork_parent(void) { pthread_mutex_unlock(&lock); }
+
+/* The child has one thread: this one. Batches of other threads are gone with their callers. */
+static void after_fork_child(void)
 {
-    long long quota = -1, period = 0;
-    char first[32] = "";
-    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
-
-    if (file) {
-        if (fscanf(file, "%31s %lld", first, &period) == 2 && strcmp(first, "max") != 0)
-            quota = atoll(first);
-        fclose(file);
-    } else if ((file = fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "re"))) {
-        if (fscanf(file, "%lld", &quota) != 1)
-            quota = -1;
-        fclose(file);
-        if ((file = fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "re"))) {
-            if (fscanf(file, "%lld", &period) != 1)
-                period = 0;
-            fclose(file);
-        }
-    }
-    if (quota <= 0 || period <= 0)
-        return 0;
-    return (unsigned) QV_MIN((quota + period - 1) / period, MOST_THREADS);
+    pthread_mutex_init(&lock, NULL);
+    pthread_cond_init(&work_wanted, NULL);
+    pthread_cond_init(&helper_left, NULL);
+    queue = NULL;
+    n_workers = 0;
 }
 
-static unsigned default_size(void)
+static void register_fork_handlers(void) { pthread_atfork(before_fork, after_fork_parent, after_fork_child); }
+
+static unsigned compute_default(void)
 {
     const char *text = getenv("QV_THREADS");
-    long n = text ? strtol(text, NULL, 10) : 0;
-    cpu_set_t set;
 
-    if (n <= 0) {
-        n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
-        unsigned granted = cgroup_cpus();
-        if (granted && (long) granted < n)
-            n = granted;
+    if (text && *text >= '0' && *text <= '9') {
+        char *end;
+        unsigned long n = strtoul(text, &end, 10);
+        if (*end == 0 && n > 0)
+            return n > MAX_THREADS ? MAX_THREADS : (unsigned) n;
     }
-    return (unsigned) QV_MIN(QV_MAX(n, 1), MOST_THREADS);
+    return QV_MIN(qv__cpus_usable(), MAX_THREADS);
 }
 
-void qv_set_threads(unsigned n_threads) { atomic_store(&size_by_option, QV_MIN(n_threads, MOST_THREADS)); }
+void qv_set_threads(unsigned n_threads)
+{
+    if (n_threads == 0)
+        atomic_store(&default_size, compute_default());
+    atomic_store(&wanted_size, QV_MIN(n_threads, MAX_THREADS));
+}
 
 unsigned qv_threads(void) { return qv__pool_size(); }
 
 unsigned qv__pool_size(void)
 {
-    static _Atomic unsigned by_default;
-    unsigned n = atomic_load(&size_by_option);
+    unsigned size = atomic_load_explicit(&wanted_size, memory_order_relaxed);
 
-    if (n)
-        return n;
-    n = atomic_load(&by_default);
-    if (!n) {
-        n = default_size();
-        atomic_store(&by_default, n);
+    if (size)
+        return size;
+    size = atomic_load_explicit(&default_size, memory_order_relaxed);
+    if (!size) {
+        size = compute_default();
+        atomic_store_explicit(&default_size, size, memory_order_relaxed);
     }
-    return n;
+    return size;
 }
 
-/* ---------------------------------------------------------------- running tasks */
-
-static void note_failure(loop *l, size_t task, qv_status st, const qv_error *err)
+static void keep_lowest_error(batch *b, size_t task, qv_status st, const qv_error *err)
 {
-    pthread_mutex_lock(&l->error_lock);
-    if (task < l->failed_task) {
-        l->failed_task = task;
-        l->failed_status = st;
-        l->failed_error = *err;
+    pthread_mutex_lock(&lock);
+    if (task < b->failed_task) {
+        b->failed_task = task;
+        b->failed_st = st;
+        b->failed_err = *err;
     }
-    pthread_mutex_unlock(&l->error_lock);
-    atomic_store(&l->next_task, l->n_tasks); /* no further task starts */
+    pthread_mutex_unlock(&lock);
 }
 
-static void work_on(loop *l)
+static void run_tasks(batch *b)
 {
-    bool was_inside = inside_task;
-    size_t task;
+    bool outer = inside_task;
+    qv_error err;
 
     inside_task = true;
-    while (atomic_load_explicit(&l->next_task, memory_order_relaxed) < l->n_tasks &&
-           (task = atomic_fetch_add(&l->next_task, 1)) < l->n_tasks) {
-        qv_error err = { 0 };
-        qv_status st = l->fn(l->ctx, task, &err);
-        if (st != QV_OK)
-            note_failure(l, task, st, &err);
+    while (!atomic_load_explicit(&b->stopped, memory_order_relaxed)) {
+        size_t task = atomic_fetch_add_explicit(&b->next_task, 1, memory_order_relaxed);
+        if (task >= b->n_tasks)
+            break;
+        err = (qv_error){ .status = QV_OK };
+        qv_status st = b->fn(b->ctx, task, &err);
+        if (st != QV_OK) {
+            atomic_store_explicit(&b->stopped, true, memory_order_relaxed);
+            keep_lowest_error(b, task, st, &err);
+            break;
+        }
     }
-    inside_task = was_inside;
+    inside_task = outer;
 }
 
-/* The first loop that still wants helpers. Called with the lock held. */
-static loop *find_work(void)
+/* The oldest batch that another thread may join. Call with the lock held. */
+static batch *find_batch(void)
 {
-    for (loop *l = pool.loops; l; l = l->next)
-        if (l->helpers_wanted && atomic_load(&l->next_task) < l->n_tasks)
-            return l;
+    for (batch *b = queue; b; b = b->next)
+        if (b->helpers_left > 0 && atomic_load_explicit(&b->next_task, memory_order_relaxed) < b->n_tasks &&
+            !atomic_load_explicit(&b->stopped, memory_order_relaxed))
+            return b;
     return NULL;
 }
 
-static void *thread_main(void *unused)
+static void *work(void *unused)
 {
-    pthread_mutex_lock(&pool.lock);
-    for (;;) {
-        loop *l = find_work();
-        if (!l) {
-            pool.idle++;
-            pthread_cond_wait(&pool.work, &pool.lock);
-            pool.idle--;
+    QV_UNUSED(unused);
+    pthread_setname_np(pthread_self(), "quiver");
+    pthread_mutex_lock(&lock);
+    while (n_workers < qv__pool_size()) { /* the pool was made smaller: the surplus goes */
+        batch *b = find_batch();
+        if (!b) {
+            pthread_cond_wait(&work_wanted, &lock);
             continue;
         }
-        l->helpers_wanted--;
-        l->helpers_inside++;
-        pthread_mutex_unlock(&pool.lock);
-        work_on(l);
-        pthread_mutex_lock(&pool.lock);
-        l->helpers_inside--;
-        pthread_cond_broadcast(&pool.left);
+        b->helpers_left--;
+        b->helpers_in++;
+        pthread_mutex_unlock(&lock);
+        run_tasks(b);
+        pthread_mutex_lock(&lock);
+        if (--b->helpers_in == 0)
+            pthread_cond_broadcast(&helper_left);
     }
-    return unused;
+    n_workers--;
+    pthread_mutex_unlock(&lock);
+    return NULL;
 }
 
-/* ---------------------------------------------------------------- the team */
-
-static void before_fork(void) { pthread_mutex_lock(&pool.lock); }
-
-static void after_fork_in_parent(void) { pthread_mutex_unlock(&pool.lock); }
-
-static void after_fork_in_child(void)
+/* Signals belong to the host's threads: a worker is born with all of them blocked. */
+static int start_worker(void)
 {
-    pthread_mutex_init(&pool.lock, NULL);
-    pthread_cond_init(&pool.work, NULL);
-    pthread_cond_init(&pool.left, NULL);
-    pool.loops = NULL;
-    pool.started = pool.idle = 0;
-    inside_task = false;
-}
-
-static void watch_forks(void) { pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); }
-
-/* Starts threads until `wanted` are there; fewer are fine. Called with the lock held. */
-static void start_threads(unsigned wanted)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_attr_t attributes;
+    pthread_attr_t attr;
+    sigset_t all, old;
     pthread_t thread;
+    int failed = pthread_attr_init(&attr);
 
-    pthread_once(&once, watch_forks);
-    if (pool.started >= wanted || pthread_attr_init(&attributes) != 0)
-        return;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    while (pool.started < wanted && pthread_create(&thread, &attributes, thread_main, NULL) == 0)
-        pool.started++;
-    pthread_attr_destroy(&attributes);
+    if (failed)
+        return failed;
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    failed = pthread_create(&thread, &attr, work, NULL);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
+    return failed;
 }
 
-static void enter(loop *l)
+/* Starts what is missing; returns an errno when the system refused a thread for the first time, else 0.
+ * Call with the lock held. */
+static int start_missing(unsigned wanted)
 {
-    pthread_mutex_lock(&pool.lock);
-    start_threads(QV_MIN(l->helpers_wanted, MOST_THREADS));
-    l->next = pool.loops;
-    pool.loops = l;
-    if (l->helpers_wanted == 1)
-        pthread_cond_signal(&pool.work);
-    else
-        pthread_cond_broadcast(&pool.work);
-    pthread_mutex_unlock(&pool.lock);
+    while (n_workers < wanted) {
+        int failed = start_worker();
+        if (failed) {
+            bool tell = !told_of_missing;
+            told_of_missing = true;
+            return tell ? failed : 0;
+        }
+        n_workers++;
+    }
+    return 0;
 }
 
-static void leave(loop *l)
+static void enqueue(batch *b)
 {
-    pthread_mutex_lock(&pool.lock);
-    l->helpers_wanted = 0;
-    while (l->helpers_inside)
-        pthread_cond_wait(&pool.left, &pool.lock);
-    loop **at = &pool.loops;
-    while (*at != l)
-        at = &(*at)->next;
-    *at = l->next;
-    pthread_mutex_unlock(&pool.lock);
+    batch **link = &queue;
+
+    while (*link)
+        link = &(*link)->next;
+    *link = b;
+}
+
+static void dequeue(batch *b)
+{
+    batch **link = &queue;
+
+    while (*link != b)
+        link = &(*link)->next;
+    *link = b->next;
 }
 
 static qv_status run_alone(size_t n_tasks, qv__task_fn fn, void *ctx, qv_error *err)
 {
-    for (size_t task = 0; task < n_tasks; task++)
-        QV_TRY(fn(ctx, task, err));
-    return QV_OK;
+    qv_status st = QV_OK;
+    bool outer = inside_task;
+
+    inside_task = true;
+    for (size_t task = 0; task < n_tasks && st == QV_OK; task++)
+        st = fn(ctx, task, err);
+    inside_task = outer;
+    return st;
 }
 
 qv_status qv__parallel_for(size_t n_tasks, unsigned max_threads, qv__task_fn fn, void *ctx, qv_error *err)
 {
-    unsigned threads = max_threads ? QV_MIN(max_threads, MOST_THREADS) : qv__pool_size();
-    loop l;
+    unsigned size = qv__pool_size();
+    size_t threads = max_threads ? QV_MIN(max_threads, size) : size;
 
-    threads = (unsigned) QV_MIN(threads, n_tasks);
+    threads = QV_MIN(threads, n_tasks);
     if (threads <= 1 || inside_task)
         return run_alone(n_tasks, fn, ctx, err);
-    memset(&l, 0, sizeof l);
-    l.fn = fn;
-    l.ctx = ctx;
-    l.n_tasks = n_tasks;
-    l.helpers_wanted = threads - 1;
-    l.failed_task = SIZE_MAX;
-    pthread_mutex_init(&l.error_lock, NULL);
-    enter(&l);
-    work_on(&l);
-    leave(&l);
-    pthread_mutex_destroy(&l.error_lock);
-    if (l.failed_task == SIZE_MAX)
+    batch b = {
+        .fn = fn, .ctx = ctx, .n_tasks = n_tasks, .failed_task = n_tasks, .helpers_left = (unsigned) threads - 1
+    };
+    pthread_once(&once, register_fork_handlers);
+
+    pthread_mutex_lock(&lock);
+    int refused = start_missing(size - 1);
+    unsigned running = n_workers;
+    enqueue(&b);
+    for (size_t i = 1; i < threads; i++)
+        pthread_cond_signal(&work_wanted);
+    pthread_mutex_unlock(&lock);
+    if (refused)
+        qv__log(QV_LOG_WARNING, "thread pool: the system refused a thread (errno %d); %u of %u are running", refused,
+                running + 1, size);
+    run_tasks(&b);
+    pthread_mutex_lock(&lock);
+    dequeue(&b);
+    while (b.helpers_in > 0)
+        pthread_cond_wait(&helper_left, &lock);
+    pthread_mutex_unlock(&lock);
+
+    if (b.failed_task == n_tasks)
         return QV_OK;
     if (err)
-        *err = l.failed_error;
-    return l.failed_status;
+        *err = b.failed_err;
+    return b.failed_st;
 }
