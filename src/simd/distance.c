@@ -100,33 +100,26 @@ static qv_status check_finite(const qv__distance *d, const uint8_t *queries, qv_
     return QV_OK;
 }
 
-/* Have all queries integers in the range of the stored 8-bit type? */
-static bool fits_integers(const qv__distance *d, const uint8_t *queries, qv__element element)
+/* Has the query only integers in the range of the stored 8-bit type? */
+static bool fits_integers(const qv__distance *d, const uint8_t *query, qv__element element)
 {
     double low = d->element == QV_EL_I8 ? -128 : 0, high = d->element == QV_EL_I8 ? 127 : 255;
-    size_t bytes = qv__element_bytes(element, d->dim);
 
-    for (size_t q = 0; q < d->n_queries; q++)
-        for (size_t i = 0; i < d->dim; i++) {
-            double value = query_value(element, queries + q * bytes, i);
-            if (value < low || value > high || value != floor(value))
-                return false;
-        }
+    if (d->element != QV_EL_I8 && d->element != QV_EL_U8)
+        return false;
+    for (size_t i = 0; i < d->dim; i++) {
+        double value = query_value(element, query, i);
+        if (value < low || value > high || value != floor(value))
+            return false;
+    }
     return true;
 }
 
 /* ------------------------------------------------------------------ conversion */
 
-static bool is_int(const qv__distance *d)
-{
-    return (d->element == QV_EL_I8 || d->element == QV_EL_U8) && !d->float_query;
-}
-
 static size_t value_bytes(const qv__distance *d)
 {
-    if (d->element == QV_EL_BITS)
-        return 1;
-    return d->element == QV_EL_F64 ? 8 : is_int(d) ? 2 : 4;
+    return d->element == QV_EL_BITS ? 1 : d->element == QV_EL_F64 ? 8 : 4;
 }
 
 /* The length of a query is largest * root: in two factors, so that no square leaves the range of a double. */
@@ -163,12 +156,12 @@ static void convert_float(const qv__distance *d, qv__kernel_query *to, void *val
     to->norm = d->kind == QV_K_COSINE && largest == 0 ? 0 : 1;
 }
 
-static void convert_int(const qv__distance *d, qv__kernel_query *to, int16_t *values, uint8_t *bytes,
-                        const uint8_t *query, qv__element element)
+static void convert_int(qv__kernel_query *to, int16_t *values, uint8_t *bytes, const uint8_t *query,
+                        qv__element element)
 {
     int64_t squares = 0;
 
-    for (size_t i = 0; i < d->dim; i++) {
+    for (size_t i = 0; i < to->dim; i++) {
         values[i] = (int16_t) query_value(element, query, i);
         bytes[i] = (uint8_t) values[i];
         to->sum += values[i];
@@ -178,36 +171,54 @@ static void convert_int(const qv__distance *d, qv__kernel_query *to, int16_t *va
     to->norm = sqrt((double) squares);
 }
 
+static qv__rows_fn choose_rows(const qv__distance *d, bool is_int)
+{
+    const qv__kernels *k = d->kernels;
+    bool is_8_bit = d->element == QV_EL_I8 || d->element == QV_EL_U8;
+
+    if (d->element == QV_EL_BITS) {
+        if (d->dim % 8)
+            k = &qv__kernels_scalar;
+        return d->metric == QV_METRIC_HAMMING ? k->hamming : k->jaccard;
+    }
+    return is_8_bit && !is_int ? k->float_query[d->kind][d->element] : k->rows[d->kind][d->element];
+}
+
+static void convert_query(const qv__distance *d, qv__kernel_query *to, uint8_t *values, uint8_t *bytes,
+                          const uint8_t *query, qv__element element)
+{
+    *to = (qv__kernel_query){ .values = values, .dim = d->dim, .is_int = fits_integers(d, query, element) };
+    to->rows = choose_rows(d, to->is_int);
+    if (d->element == QV_EL_BITS)
+        memcpy(values, query, qv__bitmap_bytes(d->dim));
+    else if (to->is_int)
+        convert_int(to, (int16_t *) (void *) values, bytes, query, element);
+    else
+        convert_float(d, to, values, query, element);
+}
+
 static qv_status convert(qv__distance *d, const uint8_t *queries, qv__element element, qv_error *err)
 {
     size_t padded = d->element == QV_EL_BITS ? qv__bitmap_bytes(d->dim) : d->dim;
     padded = qv__round_up(padded + QV_QUERY_PAD, QV_QUERY_PAD);
-    size_t bytes = qv__element_bytes(element, d->dim);
-    uint64_t n_values;
+    size_t bytes = qv__element_bytes(element, d->dim), each = padded * value_bytes(d);
+    uint64_t n_bytes;
 
-    if (!qv__mul_u64(padded, d->n_queries, &n_values) || n_values > SIZE_MAX / 16)
+    if (!qv__mul_u64(each, d->n_queries, &n_bytes))
         return qv__fail_nomem(err, SIZE_MAX);
-    d->values = qv__alloc_aligned(n_values * value_bytes(d));
+    d->values = qv__alloc_aligned(n_bytes);
     if (!d->values)
-        return qv__fail_nomem(err, n_values * value_bytes(d));
-    memset(d->values, 0, n_values * value_bytes(d));
-    if (is_int(d)) {
-        d->bytes = qv__alloc_aligned(n_values);
+        return qv__fail_nomem(err, n_bytes);
+    memset(d->values, 0, n_bytes);
+    if (d->element == QV_EL_I8 || d->element == QV_EL_U8) {
+        d->bytes = qv__alloc_aligned(padded * d->n_queries);
         if (!d->bytes)
-            return qv__fail_nomem(err, n_values);
-        memset(d->bytes, 0, n_values);
+            return qv__fail_nomem(err, padded * d->n_queries);
+        memset(d->bytes, 0, padded * d->n_queries);
     }
-    for (size_t q = 0; q < d->n_queries; q++) {
-        uint8_t *values = (uint8_t *) d->values + q * padded * value_bytes(d);
-        const uint8_t *query = queries + q * bytes;
-        d->queries[q] = (qv__kernel_query){ .values = values, .dim = d->dim };
-        if (d->element == QV_EL_BITS)
-            memcpy(values, query, bytes);
-        else if (is_int(d))
-            convert_int(d, &d->queries[q], (int16_t *) (void *) values, d->bytes + q * padded, query, element);
-        else
-            convert_float(d, &d->queries[q], values, query, element);
-    }
+    for (size_t q = 0; q < d->n_queries; q++)
+        convert_query(d, &d->queries[q], (uint8_t *) d->values + q * each, d->bytes ? d->bytes + q * padded : NULL,
+                      queries + q * bytes, element);
     return QV_OK;
 }
 
@@ -229,7 +240,7 @@ static float panel_value(const qv__distance *d, const qv__kernel_query *query, s
 {
     if (d->element == QV_EL_F64)
         return (float) ((const double *) query->values)[i];
-    if (!is_int(d))
+    if (!query->is_int)
         return ((const float *) query->values)[i];
     double value = ((const int16_t *) query->values)[i];
     return (float) (d->kind == QV_K_COSINE && query->norm > 0 ? value / query->norm : value);
@@ -265,17 +276,6 @@ static qv_status make_panels(qv__distance *d, qv_error *err)
 
 /* ------------------------------------------------------------------ making and using */
 
-static qv__rows_fn choose_rows(const qv__distance *d)
-{
-    const qv__kernels *k = d->kernels;
-    if (d->element == QV_EL_BITS) {
-        if (d->dim % 8)
-            k = &qv__kernels_scalar;
-        return d->metric == QV_METRIC_HAMMING ? k->hamming : k->jaccard;
-    }
-    return d->float_query ? k->float_query[d->kind][d->element] : k->rows[d->kind][d->element];
-}
-
 qv_status qv__distance_new_with(const qv__kernels *kernels, qv_metric metric, qv__element element, size_t dim,
                                 const void *queries, qv__element query_element, size_t n_queries, qv__distance **out,
                                 qv_error *err)
@@ -297,11 +297,8 @@ qv_status qv__distance_new_with(const qv__kernels *kernels, qv_metric metric, qv
     d->dim = dim;
     d->n_queries = n_queries;
     d->kernels = kernels;
-    if (element != QV_EL_BITS) {
+    if (element != QV_EL_BITS)
         QV_CHECK(check_finite(d, queries, query_element, err));
-        d->float_query = (element == QV_EL_I8 || element == QV_EL_U8) && !fits_integers(d, queries, query_element);
-    }
-    d->rows = choose_rows(d);
     QV_CHECK(QV_NEW(&d->queries, n_queries, err));
     QV_CHECK(convert(d, queries, query_element, err));
     QV_CHECK(make_panels(d, err));
@@ -333,17 +330,19 @@ void qv__distance_free(qv__distance *distance)
 void qv__distance_block(const qv__distance *d, size_t q, const uint8_t *rows, size_t stride, size_t n,
                         const uint8_t *live, size_t live_offset, float *out)
 {
-    if (d->kind == QV_K_COSINE && d->queries[q].norm == 0) { /* a zero vector has no direction */
+    const qv__kernel_query *query = &d->queries[q];
+
+    if (d->kind == QV_K_COSINE && query->norm == 0) { /* a zero vector has no direction */
         for (size_t i = 0; i < n; i++)
             out[i] = NAN;
         return;
     }
-    d->rows(&d->queries[q], rows, stride, n, out);
-    if (d->element == QV_EL_BITS || is_int(d) || !qv__any_not_finite(out, n))
+    query->rows(query, rows, stride, n, out);
+    if (d->element == QV_EL_BITS || query->is_int || !qv__any_not_finite(out, n))
         return;
     for (size_t i = 0; i < n; i++)
         if (!isfinite(out[i]) && (!live || qv__bit_get(live, live_offset + i)))
-            out[i] = qv__distance_pair_exact(d->kind, d->element, d->float_query, &d->queries[q], rows + i * stride);
+            out[i] = qv__distance_pair_exact(d->kind, d->element, query, rows + i * stride);
 }
 
 void qv__distance_to_rows(const qv__distance *distance, size_t q, const void *rows, size_t stride, size_t n, float *out)

@@ -166,22 +166,21 @@ static long double value_of(qv__element element, const uint8_t *row, size_t i)
     }
 }
 
-static long double query_value_of(qv__element element, bool float_query, const qv__kernel_query *query, size_t i)
+static long double query_value_of(qv__element element, const qv__kernel_query *query, size_t i)
 {
     if (element == QV_EL_F64)
         return ((const double *) query->values)[i];
-    if ((element == QV_EL_I8 || element == QV_EL_U8) && !float_query)
+    if (query->is_int)
         return ((const int16_t *) query->values)[i];
     return ((const float *) query->values)[i];
 }
 
-float qv__distance_pair_exact(int kind, qv__element element, bool float_query, const qv__kernel_query *query,
-                              const uint8_t *row)
+float qv__distance_pair_exact(int kind, qv__element element, const qv__kernel_query *query, const uint8_t *row)
 {
     long double squared_diff = 0, dot = 0, q_squared = 0, v_squared = 0;
 
     for (size_t i = 0; i < query->dim; i++) {
-        long double q = query_value_of(element, float_query, query, i), v = value_of(element, row, i);
+        long double q = query_value_of(element, query, i), v = value_of(element, row, i);
         squared_diff += (q - v) * (q - v);
         dot += q * v;
         q_squared += q * q;

@@ -23,21 +23,24 @@ qv__cpu qv__cpu_detect(void);
 #define QV_SCAN_PREFETCH   2048 /* bytes ahead of the row being read */
 #define QV_PREFETCH(p, at) __builtin_prefetch((const void *) ((uintptr_t) (p) + (at)), 0, 3)
 
-/* One query, converted to what the kernel computes with. */
-typedef struct qv__kernel_query {
-    const void *values; /* float, double, int16_t (int8/uint8 rows) or bytes (bits); QV_QUERY_PAD zero values follow */
-    const uint8_t *bytes; /* int8/uint8: the same as 8-bit values, padded too */
-    size_t dim;           /* values; bits for QV_EL_BITS */
-    double norm;          /* int8/uint8: |q|; else 1, the length that cosine queries get, or 0 for a zero vector */
-    int64_t sum;          /* of int8/uint8 values */
-} qv__kernel_query;
-
+typedef struct qv__kernel_query qv__kernel_query;
 /* Distances of one query to n rows. The result for a row depends on query and row only, never on n, alignment or
  * neighbours. Float kernels may return a value that is not finite where an intermediate sum left the type's range, and
  * cosine kernels return NaN when |v|^2 is not a normal number: the caller then computes the pair again in long double. */
 typedef void (*qv__rows_fn)(const qv__kernel_query *query, const uint8_t *rows, size_t stride, size_t n, float *out);
 /* One row as float32 values. */
 typedef void (*qv__widen_fn)(const uint8_t *row, size_t dim, float *out);
+
+/* One query, converted to what its kernel computes with. */
+struct qv__kernel_query {
+    const void *values;   /* float, double, int16_t or bytes (bits); QV_QUERY_PAD zero values follow */
+    const uint8_t *bytes; /* int16_t values: the same as 8-bit values, padded too */
+    size_t dim;           /* values; bits for QV_EL_BITS */
+    double norm;          /* int16_t: |q|; else 1, the length that cosine queries get, or 0 for a zero vector */
+    int64_t sum;          /* of int16_t values */
+    bool is_int;          /* int16_t: 8-bit rows, and integers in their range in the query */
+    qv__rows_fn rows;
+};
 
 enum { QV_K_L2, QV_K_COSINE, QV_K_DOT, QV_K_COUNT };
 
@@ -72,8 +75,7 @@ const qv__kernels *qv__kernels_get(void);
 const qv__kernels *qv__kernels_of(const char *level);
 
 /* One pair in long double: where float range was not enough. Any metric but hamming and jaccard. */
-float qv__distance_pair_exact(int kind, qv__element element, bool float_query, const qv__kernel_query *query,
-                              const uint8_t *row);
+float qv__distance_pair_exact(int kind, qv__element element, const qv__kernel_query *query, const uint8_t *row);
 bool qv__any_not_finite(const float *values, size_t n);
 
 /* ------------------------------------------------------------------ prepared queries */
@@ -82,10 +84,8 @@ struct qv__distance {
     qv_metric metric;
     int kind; /* QV_K_*; of float, double and 8-bit elements */
     qv__element element;
-    bool float_query; /* int8/uint8 rows, float32 query */
     size_t dim, n_queries;
     const qv__kernels *kernels;
-    qv__rows_fn rows;
     qv__kernel_query *queries;
     void *values;   /* all queries, padded */
     uint8_t *bytes; /* int8/uint8 */

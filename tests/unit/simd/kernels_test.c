@@ -147,7 +147,7 @@ static void run(const setup *s, const uint8_t *query, const uint8_t *rows, size_
     QVT_OK(qv__distance_new_with(s->kernels, s->metric, s->element, s->dim, query, s->q_element, 1, &d, &err));
     qv__distance_to_rows(d, 0, rows, stride, n, block);
     bool is_int = s->element == QV_EL_I8 || s->element == QV_EL_U8;
-    assert_int_equal(d->float_query, is_int && !s->whole_query);
+    assert_int_equal(d->queries[0].is_int, is_int && s->whole_query);
     for (size_t r = 0; r < n; r++) {
         snprintf(what, sizeof what, "%s metric %d element %d dim %zu row %zu of %zu", s->kernels->name, (int) s->metric,
                  (int) s->element, s->dim, r, n);
