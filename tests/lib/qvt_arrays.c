@@ -60,8 +60,8 @@ qv__type *qvt_list_type(qv__type_id id, const qv__type *item, int32_t width)
 
 qv__type *qvt_struct_type(qv__type *const *types, size_t n)
 {
-    qv__field fields[16];
-    char name[16];
+    qv__field fields[16] = { 0 };
+    char name[32];
     qv__type *type;
 
     must(n <= QV_COUNT_OF(fields));

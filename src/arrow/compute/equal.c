@@ -92,14 +92,7 @@ static bool valid_equal(const qv__array *a, int64_t i, const qv__array *b, int64
                 return false;
         return true;
     case QV_LAYOUT_FIXED:
-        if (a->type->id != QV_TYPE_DICTIONARY || a->dictionary == b->dictionary)
-            if (fixed_equal(a, i, b, j, n, by_bits) || a->type->id != QV_TYPE_DICTIONARY)
-                return fixed_equal(a, i, b, j, n, by_bits);
-        for (int64_t k = 0; k < n; k++)
-            if (!qv__range_equal(a->dictionary, qv__dictionary_key(a, i + k), b->dictionary,
-                                 qv__dictionary_key(b, j + k), 1, by_bits))
-                return false;
-        return true;
+        return fixed_equal(a, i, b, j, n, by_bits);
     case QV_LAYOUT_BYTES:
         return strings_equal(a, i, b, j, n);
     case QV_LAYOUT_LIST:
@@ -116,8 +109,28 @@ static bool valid_equal(const qv__array *a, int64_t i, const qv__array *b, int64
     return true;
 }
 
+/* A null key and a key of a null value are the same. */
+static bool dictionaries_equal(const qv__array *a, int64_t i, const qv__array *b, int64_t j, int64_t n, bool by_bits)
+{
+    for (int64_t k = 0; k < n; k++) {
+        int64_t key_a = qv__array_is_null(a, i + k) ? -1 : qv__dictionary_key(a, i + k);
+        int64_t key_b = qv__array_is_null(b, j + k) ? -1 : qv__dictionary_key(b, j + k);
+        bool null_a = key_a < 0 || qv__array_is_null(a->dictionary, key_a);
+        bool null_b = key_b < 0 || qv__array_is_null(b->dictionary, key_b);
+
+        if (null_a != null_b)
+            return false;
+        if (!null_a && !(a->dictionary == b->dictionary && key_a == key_b) &&
+            !qv__range_equal(a->dictionary, key_a, b->dictionary, key_b, 1, by_bits))
+            return false;
+    }
+    return true;
+}
+
 bool qv__range_equal(const qv__array *a, int64_t i, const qv__array *b, int64_t j, int64_t n, bool by_bits)
 {
+    if (a->type->id == QV_TYPE_DICTIONARY)
+        return dictionaries_equal(a, i, b, j, n, by_bits);
     if (a->null_count == 0 && b->null_count == 0)
         return valid_equal(a, i, b, j, n, by_bits);
     for (int64_t k = 0; k < n;) {

@@ -123,7 +123,10 @@ static qv_status normalize_range(const qv__array *array, int64_t start, int64_t 
     }
     if ((layout == QV_LAYOUT_BYTES || layout == QV_LAYOUT_LIST) && hides_values(array, start, n)) {
         qv__part part = { array, start, n };
-        return qv__gather(array->type, &part, 1, out, err);
+        QV_TRY(qv__gather(array->type, &part, 1, &to, err));
+        st = normalize_range(to, 0, n, out, err); /* dictionaries below were shared as they are */
+        qv__array_unref(to);
+        return st;
     }
     QV_TRY(qv__array_new(array->type, n, array->n_children, &to, err));
     QV_CHECK(qv__validity_range(array, start, n, to, err));
