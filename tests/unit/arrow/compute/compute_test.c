@@ -197,9 +197,8 @@ static void equals(void **state)
         QVT_OK(qv__array_take(a, indices, (size_t) a->length, &c, &err));
         for (int64_t i = 0; i < a->length; i++)
             same = same && strcmp(qvt_value_text(a, i), qvt_value_text(c, i)) == 0;
-        if (same || type->id > QV_TYPE_FLOAT64) /* texts tell the signs of zeros apart, equality does not */
-            if (same != qv__array_equal(a, c) && same)
-                fail_msg("equal values are told apart");
+        if (same && !qv__array_equal(a, c))
+            fail_msg("equal values are told apart");
         if (!same && !qv__array_equal(a, c))
             differing++;
         QVT_OK(qv__array_slice(a, 0, a->length - 1, &cut, &err));
@@ -273,7 +272,7 @@ static void allocation_failures(void **state)
             qv_status st = all_steps(array, &err);
             bool fired = qv__alloc_fault_fired();
             qv__alloc_fail_at(UINT64_MAX);
-            assert_int_equal(st, fired ? QV_NOMEM : QV_OK);
+            assert_true(st == QV_OK || (fired && st == QV_NOMEM)); /* a growing array may try again with less */
             if (!fired)
                 break;
         }
