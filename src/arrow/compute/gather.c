@@ -289,7 +289,7 @@ qv_status qv__gather(const qv__type *type, const qv__part *parts, size_t n_parts
 {
     qv_status st = QV_OK;
     qv__array *to = NULL;
-    int64_t length;
+    int64_t length = 0;
 
     QV_TRY(total_length(parts, n_parts, &length, err));
     QV_TRY(qv__array_new(type, length, type->id == QV_TYPE_DICTIONARY ? 0 : type->n_children, &to, err));
