@@ -1,0 +1,154 @@
+"""bench/results/*.json -> bench/RESULTS.md and two plots. Only what was measured is written."""
+
+import json
+import pathlib
+
+RESULTS = pathlib.Path("bench/results")
+OUT = pathlib.Path("bench/RESULTS.md")
+
+
+def load(name):
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def row(cells):
+    return "| " + " | ".join(str(c) for c in cells) + " |"
+
+
+def table(head, rows):
+    return "\n".join([row(head), row(["---"] * len(head)), *map(row, rows), ""])
+
+
+def number(value, digits=3):
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}g}"
+
+
+def ratio(best, other):
+    return f"{other / best:.2f}x" if best else "-"
+
+
+def search_part(lines):
+    for cores in (1, 2, 4, 8, 16):
+        part = load(f"search-{cores}")
+        if not part:
+            continue
+        lines += [f"## Exact search, {cores} core{'s' if cores > 1 else ''}", ""]
+        for r in part["results"]:
+            lines.append(
+                f"{r['data']}: {r['rows']:,} x {r['dim']} float32, top 10; measured read bandwidth {r['bandwidth_gb_s']:.1f} GB/s."
+            )
+            lines.append("")
+            one, share, batch = r["one_query_ms"], r["one_query_bandwidth_share"], r["batch_100_qps"]
+            lines.append(
+                table(
+                    ["", "one query, ms", "share of read bandwidth", "Quiver is faster by", "100 queries, q/s", "Quiver is faster by"],
+                    [
+                        [k, number(one[k]), f"{share[k] * 100:.0f} %", ratio(one["quiver"], one[k]), number(batch[k]), f"{batch['quiver'] / batch[k]:.2f}x"]
+                        for k in one
+                    ],
+                )
+            )
+    single, all_ = load("search-1"), load("search-2")
+    if single and all_:
+        lines += ["Scaling from 1 to 2 cores:", ""]
+        rows = []
+        for a, b in zip(single["results"], all_["results"]):
+            for k in a["one_query_ms"]:
+                rows.append([a["data"], k, f"{a['one_query_ms'][k] / b['one_query_ms'][k]:.2f}x", f"{b['batch_100_qps'][k] / a['batch_100_qps'][k]:.2f}x"])
+        lines.append(table(["data", "", "one query", "100 queries"], rows))
+
+
+def storage_part(lines):
+    part = load("storage")
+    if not part:
+        return
+    lines += ["## Storage", "", f"{part['rows']:,} rows: 128-d float32 SIFT vectors, id, category, price, label; {part['arrow_bytes'] / 1e6:,.0f} MB as Arrow.", ""]
+    create = part["create_rows_s"]
+    lines.append(table(["create a table from Arrow", "M rows/s", "Quiver is faster by"], [[k, number(v / 1e6), f"{create['quiver'] / v:.2f}x"] for k, v in create.items()]))
+    lines += ["Quiver's and the `+ fsync` rows are durable when the call returns; pylance and lancedb by themselves do not sync.", ""]
+    sizes = part["bytes_on_disk"]
+    lines.append(table(["bytes on disk", "MB", "of Parquet"], [[k, number(v / 1e6), f"{v / sizes['parquet']:.2f}x"] for k, v in sizes.items()]))
+    lines.append(
+        table(
+            ["take, ms", *part["takes_ms"]["1000 rows, all"], "Quiver faster than pylance by"],
+            [[k, *(number(v.get(p, float("nan"))) for p in part["takes_ms"]["1000 rows, all"]), f"{v['pylance'] / v['quiver']:.1f}x"] for k, v in part["takes_ms"].items()],
+        )
+    )
+    scans = part["scans"]
+    lines.append(table(["full scan to Arrow", "GB/s"], [[k, number(v)] for k, v in scans["full_gb_s"].items()]))
+    lines.append(table(["two scalar columns", "M rows/s"], [[k, number(v)] for k, v in scans["two_scalars_mrows_s"].items()]))
+    a = part["appends"]
+    lines.append(
+        table(
+            ["append of 100 rows, ms", "median", "first 100", "last 100", "last / first"],
+            [[k, number(a["median_ms"][k]), number(a["first_100_ms"][k]), number(a["last_100_ms"][k]), f"{a['last_100_ms'][k] / a['first_100_ms'][k]:.2f}"] for k in a["median_ms"]],
+        )
+    )
+    lines += [f"One fsync of a fresh 4 KiB file took {a['one_fsync_ms']:.2f} ms (median) in the same run.", "", "![appends](results/appends.png)", ""]
+
+
+def process_part(lines):
+    part = load("process")
+    if not part:
+        return
+    lines += ["## A fresh process, and small work", ""]
+    rows = [["import, ms", *(number(part["import_ms"].get(k, float("nan"))) for k in ("quiver", "lancedb"))]]
+    rows.append(["start to first answer on 1,000 rows, ms", *(number(part["first_answer_ms"][k]) for k in ("quiver", "lancedb"))])
+    rows.append(["resident after that, MB", *(number(part["resident_mb"][k]) for k in ("quiver", "lancedb"))])
+    rows.append(["one search on 10 rows, to_list(), us", *(number(part["small_search_us"][k]) for k in ("quiver", "lancedb"))])
+    lines.append(table(["", "quiver", "lancedb"], rows))
+    if "wheel_mb" in part:
+        lines += [f"The wheel has {part['wheel_mb']:.1f} MB.", ""]
+    i = part["ingest_3gb"]
+    lines += [f"Ingest of 3 GB (1,000,000 x 768 float32) from an iterator, one version: peak {i['peak_mb']:.0f} MB resident, of which {i['before_mb']:.0f} MB before it began; {i['seconds']:.0f} s.", ""]
+
+
+def plots():
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    part = load("storage")
+    if part:
+        plt.figure(figsize=(7, 3.5))
+        for name, series in part["appends"]["series"].items():
+            plt.plot([10 * i for i in range(len(series))], series, label=name, linewidth=0.8)
+        plt.xlabel("version"), plt.ylabel("ms per append of 100 rows"), plt.ylim(bottom=0), plt.legend(), plt.tight_layout()
+        plt.savefig(RESULTS / "appends.png", dpi=110)
+    part = load("search-1")
+    if part:
+        r = part["results"][0]
+        plt.figure(figsize=(7, 3))
+        names = list(r["batch_100_qps"])
+        plt.barh(names[::-1], [r["batch_100_qps"][n] for n in names[::-1]])
+        plt.xlabel(f"queries per second, 100 at once, {r['rows']:,} x {r['dim']}, 1 core"), plt.tight_layout()
+        plt.savefig(RESULTS / "batch.png", dpi=110)
+
+
+def main():
+    parts = [p for p in map(load, ("search-1", "search-2", "storage", "process")) if p]
+    machine = parts[0]["machine"]
+    lines = [
+        "# Measured results",
+        "",
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['compiler']}, {machine['system']}, Python {machine['python']}; {parts[0]['date']}.",
+        "Made by `make bench`: contestants take turns in one process, pinned, and each one's best round counts. Read the ratios;",
+        "absolute times belong to this machine. Data: SIFT descriptors and histograms of gradients from photographs",
+        "(Debian's mate-backgrounds and gnome-backgrounds), see [data.py](data.py).",
+        "",
+    ]
+    search_part(lines)
+    if load("search-1"):
+        lines += ["![batch](results/batch.png)", ""]
+    storage_part(lines)
+    process_part(lines)
+    notes = pathlib.Path("bench/notes.md")
+    if notes.exists():
+        lines += [notes.read_text().strip(), ""]
+    OUT.write_text("\n".join(lines))
+    plots()
+
+
+main()
