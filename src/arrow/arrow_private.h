@@ -14,6 +14,9 @@ typedef struct qv__path {
 qv_status qv__path_fail(const qv__path *path, qv_error *err, qv_status status, const char *format, ...) QV_PRINTF(4, 5);
 qv_status qv__array_validate_at(const qv__array *array, const qv__path *path, qv_error *err);
 
+qv_status qv__path_wrap(const qv__path *path, qv_error *err,
+                        qv_status status); /* the same for a message that is there */
+
 typedef enum qv__utf8_kind { QV_UTF8_BROKEN, QV_UTF8_ASCII, QV_UTF8_WIDE } qv__utf8_kind;
 qv__utf8_kind qv__utf8_scan(const uint8_t *bytes, size_t len);
 
@@ -41,5 +44,30 @@ static inline const char *qv__child_name(const qv__type *type, size_t i)
 {
     return type->id == QV_TYPE_DICTIONARY ? "dictionary" : type->children[i].name;
 }
+
+/* A field's name as far as it can be shown: "?" when it is not UTF-8, or gone with a released schema. */
+const char *qv__shown_name(const struct ArrowSchema *schema);
+
+/* The pieces of array import (c_data_array.c, c_data_view.c, c_data_run.c).
+ * A window names the values that the parent refers to: [skip, skip + take) of the array, or all when take is -1. */
+typedef struct qv__window {
+    int64_t skip;
+    int64_t take;
+} qv__window;
+
+/* One node and what lies below it, not yet validated; buffers hold references on `owner`. */
+qv_status qv__import_node(qv__owner *owner, const struct ArrowArray *c, const struct ArrowSchema *source,
+                          const qv__type *type, qv__window window, const qv__path *path, qv__array **out,
+                          qv_error *err);
+/* The same for utf8_view and binary_view, and for run-end encoded arrays: fresh arrays of the plain type. `window` has
+ * been resolved and checked. */
+qv_status qv__import_views(const struct ArrowArray *c, const qv__type *type, qv__window window, const qv__path *path,
+                           qv__array **out, qv_error *err);
+qv_status qv__import_runs(qv__owner *owner, const struct ArrowArray *c, const struct ArrowSchema *source,
+                          const qv__type *type, qv__window window, const qv__path *path, qv__array **out,
+                          qv_error *err);
+/* Takes *array; the source schema is known to give `type`. With `is_batch` the result has no nulls and offset 0. */
+qv_status qv__import_checked(struct ArrowArray *array, const struct ArrowSchema *source, const qv__type *type,
+                             const qv__path *path, bool is_batch, qv__array **out, qv_error *err);
 
 #endif
