@@ -1,6 +1,7 @@
 option(QV_TESTS "Build the tests" ON)
 option(QV_BENCH "Build the benchmarks" OFF)
 option(QV_PYTHON "Build the Python extension" OFF)
+option(QV_SIMD_ONLY "Build only the kernels and their tests, without dependencies" OFF)
 option(QV_FUZZ "Build the libFuzzer targets (clang)" OFF)
 option(QV_STATIC_DEPS "Link the dependencies statically where the system has archives" OFF)
 set(QV_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined")

@@ -1,8 +1,9 @@
 /* Hamming and Jaccard distances of packed bits. Included once per instruction set.
  *   B_NAME(stem)        name of a function for this set
  *   B_VEC, B_BYTES      vector and its length in bytes
- *   B_ZERO, B_XOR, B_AND, B_OR
- *   B_COUNT(acc, v)     acc + ones of v, in lanes of 64 bits
+ *   B_XOR, B_AND, B_OR
+ *   B_ACC, B_ACC_ZERO   counts in lanes of 64 bits
+ *   B_COUNT(acc, v)     acc + ones of v
  *   B_SUM(acc)          sum over lanes, uint64_t
  *   B_LOAD(p), B_LOAD_N(p, n)   n < B_BYTES bytes, then zeros
  * Whole bytes only: dim is a multiple of 8. */
@@ -14,9 +15,8 @@ static void B_NAME(hamming)(const qv__kernel_query *query, const uint8_t *rows, 
 
     for (size_t r = 0; r < n; r++) {
         const uint8_t *row = rows + r * stride;
-        B_VEC ones = B_ZERO;
+        B_ACC ones = B_ACC_ZERO;
         size_t i = 0;
-        QV_PREFETCH(row, QV_SCAN_PREFETCH);
         for (; i + B_BYTES <= len; i += B_BYTES)
             ones = B_COUNT(ones, B_XOR(B_LOAD(q + i), B_LOAD(row + i)));
         if (i < len)
@@ -32,9 +32,8 @@ static void B_NAME(jaccard)(const qv__kernel_query *query, const uint8_t *rows, 
 
     for (size_t r = 0; r < n; r++) {
         const uint8_t *row = rows + r * stride;
-        B_VEC both = B_ZERO, either = B_ZERO;
+        B_ACC both = B_ACC_ZERO, either = B_ACC_ZERO;
         size_t i = 0;
-        QV_PREFETCH(row, QV_SCAN_PREFETCH);
         for (; i < len; i += B_BYTES) {
             B_VEC a = B_LOAD(q + i);
             B_VEC b = i + B_BYTES <= len ? B_LOAD(row + i) : B_LOAD_N(row + i, len - i);
@@ -49,7 +48,8 @@ static void B_NAME(jaccard)(const qv__kernel_query *query, const uint8_t *rows, 
 #undef B_NAME
 #undef B_VEC
 #undef B_BYTES
-#undef B_ZERO
+#undef B_ACC
+#undef B_ACC_ZERO
 #undef B_XOR
 #undef B_AND
 #undef B_OR

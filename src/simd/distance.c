@@ -282,7 +282,7 @@ qv_status qv__distance_new_with(const qv__kernels *kernels, qv_metric metric, qv
 {
     qv_status st = QV_OK;
     qv__distance *d = NULL;
-    int kind;
+    int kind = QV_K_L2;
 
     QV_TRY(check_kind(metric, element, &kind, err));
     if ((query_element == QV_EL_BITS) != (element == QV_EL_BITS) || query_element >= QV_EL_COUNT)

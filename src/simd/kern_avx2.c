@@ -91,30 +91,25 @@ static inline void sum4_epi32(__m256i a, __m256i b, __m256i c, __m256i d, int32_
 #define T_SQRT  sqrtf
 #define T_TINY  1e-30f
 
-#define T_NAME(stem)  QV_CAT(stem, _f32_avx2)
-#define T_VALUE_BYTES 4
-#define T_LOAD        load_f32
-#define T_LOAD_N      load_n_f32
+#define T_NAME(stem) QV_CAT(stem, _f32_avx2)
+#define T_LOAD       load_f32
+#define T_LOAD_N     load_n_f32
 #include "dist_tmpl.h"
-#define T_NAME(stem)  QV_CAT(stem, _f16_avx2)
-#define T_VALUE_BYTES 2
-#define T_LOAD        load_f16
-#define T_LOAD_N      load_n_f16
+#define T_NAME(stem) QV_CAT(stem, _f16_avx2)
+#define T_LOAD       load_f16
+#define T_LOAD_N     load_n_f16
 #include "dist_tmpl.h"
-#define T_NAME(stem)  QV_CAT(stem, _bf16_avx2)
-#define T_VALUE_BYTES 2
-#define T_LOAD        load_bf16
-#define T_LOAD_N      load_n_bf16
+#define T_NAME(stem) QV_CAT(stem, _bf16_avx2)
+#define T_LOAD       load_bf16
+#define T_LOAD_N     load_n_bf16
 #include "dist_tmpl.h"
-#define T_NAME(stem)  QV_CAT(stem, _i8f_avx2)
-#define T_VALUE_BYTES 1
-#define T_LOAD        load_i8
-#define T_LOAD_N      load_n_i8
+#define T_NAME(stem) QV_CAT(stem, _i8f_avx2)
+#define T_LOAD       load_i8
+#define T_LOAD_N     load_n_i8
 #include "dist_tmpl.h"
-#define T_NAME(stem)  QV_CAT(stem, _u8f_avx2)
-#define T_VALUE_BYTES 1
-#define T_LOAD        load_u8
-#define T_LOAD_N      load_n_u8
+#define T_NAME(stem) QV_CAT(stem, _u8f_avx2)
+#define T_LOAD       load_u8
+#define T_LOAD_N     load_n_u8
 #include "dist_tmpl.h"
 
 /* ------------------------------------------------------------------ float64 arithmetic */
@@ -131,21 +126,20 @@ static inline void sum4_epi32(__m256i a, __m256i b, __m256i c, __m256i d, int32_
 #undef T_STORE
 #undef T_SQRT
 #undef T_TINY
-#define T_REAL        double
-#define T_VEC         __m256d
-#define T_LANES       4
-#define T_ZERO        _mm256_setzero_pd()
-#define T_ADD         _mm256_add_pd
-#define T_SUB         _mm256_sub_pd
-#define T_FMA         _mm256_fmadd_pd
-#define T_SUM4        sum4_pd
-#define T_QUERY       _mm256_loadu_pd
-#define T_SQRT        sqrt
-#define T_TINY        1e-290
-#define T_NAME(stem)  QV_CAT(stem, _f64_avx2)
-#define T_VALUE_BYTES 8
-#define T_LOAD        load_f64
-#define T_LOAD_N      load_n_f64
+#define T_REAL       double
+#define T_VEC        __m256d
+#define T_LANES      4
+#define T_ZERO       _mm256_setzero_pd()
+#define T_ADD        _mm256_add_pd
+#define T_SUB        _mm256_sub_pd
+#define T_FMA        _mm256_fmadd_pd
+#define T_SUM4       sum4_pd
+#define T_QUERY      _mm256_loadu_pd
+#define T_SQRT       sqrt
+#define T_TINY       1e-290
+#define T_NAME(stem) QV_CAT(stem, _f64_avx2)
+#define T_LOAD       load_f64
+#define T_LOAD_N     load_n_f64
 #include "dist_tmpl.h"
 
 /* ------------------------------------------------------------------ int8, uint8 */
@@ -167,6 +161,7 @@ static inline __m256i load_whole(const void *p) { return _mm256_loadu_si256(p); 
 #define I_LANES      16
 #define I_ACC        __m256i
 #define I_ACC_ZERO   _mm256_setzero_si256()
+#define I_ADD        _mm256_add_epi32
 #define I_SUB        _mm256_sub_epi16
 #define I_MADD       madd
 #define I_SUM4       sum4_epi32
@@ -180,39 +175,34 @@ static inline __m256i load_whole(const void *p) { return _mm256_loadu_si256(p); 
 #define I_LOAD_N     load16_n_u8
 #include "int_tmpl.h"
 
-/* ------------------------------------------------------------------ bits, by table lookup of half bytes */
+/* ------------------------------------------------------------------ bits, by POPCNT of words: the memory is the limit */
 
-static inline __m256i count_bits(__m256i acc, __m256i v)
+static inline uint64_t load_word(const uint8_t *p)
 {
-    const __m256i table = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
-    const __m256i low = _mm256_set1_epi8(15);
-    __m256i ones = _mm256_add_epi8(_mm256_shuffle_epi8(table, _mm256_and_si256(v, low)),
-                                   _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(v, 4), low)));
-    return _mm256_add_epi64(acc, _mm256_sad_epu8(ones, _mm256_setzero_si256()));
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
 }
-static inline uint64_t sum_epi64(__m256i v)
+static inline uint64_t load_word_part(const uint8_t *p, size_t n)
 {
-    __m128i half = _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    return (uint64_t) _mm_cvtsi128_si64(half) + (uint64_t) _mm_extract_epi64(half, 1);
-}
-static inline __m256i load_part_32(const uint8_t *p, size_t n)
-{
-    uint8_t bytes[32] = { 0 };
-    memcpy(bytes, p, n);
-    return load_whole(bytes);
+    uint64_t word = 0;
+    for (size_t i = 0; i < n; i++)
+        word |= (uint64_t) p[i] << (8 * i);
+    return word;
 }
 
-#define B_NAME(stem) QV_CAT(stem, _avx2)
-#define B_VEC        __m256i
-#define B_BYTES      32
-#define B_ZERO       _mm256_setzero_si256()
-#define B_XOR        _mm256_xor_si256
-#define B_AND        _mm256_and_si256
-#define B_OR         _mm256_or_si256
-#define B_COUNT      count_bits
-#define B_SUM        sum_epi64
-#define B_LOAD       load_whole
-#define B_LOAD_N     load_part_32
+#define B_NAME(stem)    QV_CAT(stem, _avx2)
+#define B_VEC           uint64_t
+#define B_BYTES         8
+#define B_ACC           uint64_t
+#define B_ACC_ZERO      0
+#define B_XOR(a, b)     ((a) ^ (b))
+#define B_AND(a, b)     ((a) & (b))
+#define B_OR(a, b)      ((a) | (b))
+#define B_COUNT(acc, v) ((acc) + (uint64_t) __builtin_popcountll(v))
+#define B_SUM(acc)      (acc)
+#define B_LOAD          load_word
+#define B_LOAD_N        load_word_part
 #include "bits_tmpl.h"
 
 /* ------------------------------------------------------------------ tiles */

@@ -104,30 +104,25 @@ static inline void sum4_epi32(__m512i a, __m512i b, __m512i c, __m512i d, int32_
 #define T_SQRT  sqrtf
 #define T_TINY  1e-30f
 
-#define T_NAME(stem)  QV_CAT(stem, _f32_avx512)
-#define T_VALUE_BYTES 4
-#define T_LOAD        load_f32
-#define T_LOAD_N      load_n_f32
+#define T_NAME(stem) QV_CAT(stem, _f32_avx512)
+#define T_LOAD       load_f32
+#define T_LOAD_N     load_n_f32
 #include "dist_tmpl.h"
-#define T_NAME(stem)  QV_CAT(stem, _f16_avx512)
-#define T_VALUE_BYTES 2
-#define T_LOAD        load_f16
-#define T_LOAD_N      load_n_f16
+#define T_NAME(stem) QV_CAT(stem, _f16_avx512)
+#define T_LOAD       load_f16
+#define T_LOAD_N     load_n_f16
 #include "dist_tmpl.h"
-#define T_NAME(stem)  QV_CAT(stem, _bf16_avx512)
-#define T_VALUE_BYTES 2
-#define T_LOAD        load_bf16
-#define T_LOAD_N      load_n_bf16
+#define T_NAME(stem) QV_CAT(stem, _bf16_avx512)
+#define T_LOAD       load_bf16
+#define T_LOAD_N     load_n_bf16
 #include "dist_tmpl.h"
-#define T_NAME(stem)  QV_CAT(stem, _i8f_avx512)
-#define T_VALUE_BYTES 1
-#define T_LOAD        load_i8
-#define T_LOAD_N      load_n_i8
+#define T_NAME(stem) QV_CAT(stem, _i8f_avx512)
+#define T_LOAD       load_i8
+#define T_LOAD_N     load_n_i8
 #include "dist_tmpl.h"
-#define T_NAME(stem)  QV_CAT(stem, _u8f_avx512)
-#define T_VALUE_BYTES 1
-#define T_LOAD        load_u8
-#define T_LOAD_N      load_n_u8
+#define T_NAME(stem) QV_CAT(stem, _u8f_avx512)
+#define T_LOAD       load_u8
+#define T_LOAD_N     load_n_u8
 #include "dist_tmpl.h"
 
 /* ------------------------------------------------------------------ float64 arithmetic */
@@ -144,21 +139,20 @@ static inline void sum4_epi32(__m512i a, __m512i b, __m512i c, __m512i d, int32_
 #undef T_STORE
 #undef T_SQRT
 #undef T_TINY
-#define T_REAL        double
-#define T_VEC         __m512d
-#define T_LANES       8
-#define T_ZERO        _mm512_setzero_pd()
-#define T_ADD         _mm512_add_pd
-#define T_SUB         _mm512_sub_pd
-#define T_FMA         _mm512_fmadd_pd
-#define T_SUM4        sum4_pd
-#define T_QUERY       _mm512_loadu_pd
-#define T_SQRT        sqrt
-#define T_TINY        1e-290
-#define T_NAME(stem)  QV_CAT(stem, _f64_avx512)
-#define T_VALUE_BYTES 8
-#define T_LOAD        load_f64
-#define T_LOAD_N      load_n_f64
+#define T_REAL       double
+#define T_VEC        __m512d
+#define T_LANES      8
+#define T_ZERO       _mm512_setzero_pd()
+#define T_ADD        _mm512_add_pd
+#define T_SUB        _mm512_sub_pd
+#define T_FMA        _mm512_fmadd_pd
+#define T_SUM4       sum4_pd
+#define T_QUERY      _mm512_loadu_pd
+#define T_SQRT       sqrt
+#define T_TINY       1e-290
+#define T_NAME(stem) QV_CAT(stem, _f64_avx512)
+#define T_LOAD       load_f64
+#define T_LOAD_N     load_n_f64
 #include "dist_tmpl.h"
 
 /* ------------------------------------------------------------------ int8, uint8 */
@@ -185,6 +179,7 @@ static inline __m512i madd(__m512i acc, __m512i a, __m512i b) { return _mm512_ad
 #define I_LANES      32
 #define I_ACC        __m512i
 #define I_ACC_ZERO   _mm512_setzero_si512()
+#define I_ADD        _mm512_add_epi32
 #define I_SUB        _mm512_sub_epi16
 #define I_MADD       madd
 #define I_SUM4       sum4_epi32
@@ -212,7 +207,8 @@ static inline __m512i count_bits(__m512i acc, __m512i v)
 #define B_NAME(stem)   QV_CAT(stem, _avx512)
 #define B_VEC          __m512i
 #define B_BYTES        64
-#define B_ZERO         _mm512_setzero_si512()
+#define B_ACC          __m512i
+#define B_ACC_ZERO     _mm512_setzero_si512()
 #define B_XOR          _mm512_xor_si512
 #define B_AND          _mm512_and_si512
 #define B_OR           _mm512_or_si512

@@ -8,7 +8,8 @@ static inline __m512i count_bits(__m512i acc, __m512i v) { return _mm512_add_epi
 #define B_NAME(stem)   QV_CAT(stem, _popcnt)
 #define B_VEC          __m512i
 #define B_BYTES        64
-#define B_ZERO         _mm512_setzero_si512()
+#define B_ACC          __m512i
+#define B_ACC_ZERO     _mm512_setzero_si512()
 #define B_XOR          _mm512_xor_si512
 #define B_AND          _mm512_and_si512
 #define B_OR           _mm512_or_si512

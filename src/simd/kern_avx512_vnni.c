@@ -39,6 +39,7 @@ static inline __m512i load16_n_u8(const uint8_t *row, size_t i, size_t n)
 #define I_LANES      32
 #define I_ACC        __m512i
 #define I_ACC_ZERO   _mm512_setzero_si512()
+#define I_ADD        _mm512_add_epi32
 #define I_SUB        _mm512_sub_epi16
 #define I_MADD       _mm512_dpwssd_epi32
 #define I_SUM4       sum4_epi32
@@ -55,50 +56,48 @@ static inline __m512i load16_n_u8(const uint8_t *row, size_t i, size_t n)
 
 /* ------------------------------------------------------------------ dot products of bytes */
 
+#define VNNI_INLINE static inline __attribute__((always_inline))
+
 static inline __m512i load_bytes(const uint8_t *row, size_t i, size_t n)
 {
     return n >= 64 ? _mm512_loadu_si512(row + i) : _mm512_maskz_loadu_epi8((1ull << n) - 1, row + i);
 }
 
-/* Adds the products of query and row bytes, the row's shifted by 128. Query bytes past the end are zero. */
-static inline __attribute__((always_inline)) void dot_chunk(bool is_signed, const uint8_t *q,
-                                                            const uint8_t *const *rows, size_t from, size_t end,
-                                                            int64_t *sums)
+/* Products of query and row bytes [from, end), the row's shifted by 128. Query bytes past the end are zero. */
+VNNI_INLINE __m512i dot_row(bool is_signed, const uint8_t *q, const uint8_t *row, size_t from, size_t end)
 {
     const __m512i flip = _mm512_set1_epi8((char) 0x80);
-    __m512i acc[4] = { _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512() };
-    int32_t part[4];
+    __m512i sum = _mm512_setzero_si512();
 
     for (size_t i = from; i < end; i += 64) {
-        __m512i query = _mm512_loadu_si512(q + i);
-        for (int r = 0; r < 4; r++) {
-            __m512i row = _mm512_xor_si512(load_bytes(rows[r], i, end - i), flip);
-            acc[r] = is_signed ? _mm512_dpbusd_epi32(acc[r], row, query) : _mm512_dpbusd_epi32(acc[r], query, row);
-        }
+        __m512i query = _mm512_loadu_si512(q + i), shifted = _mm512_xor_si512(load_bytes(row, i, end - i), flip);
+        sum = is_signed ? _mm512_dpbusd_epi32(sum, shifted, query) : _mm512_dpbusd_epi32(sum, query, shifted);
     }
-    sum4_epi32(acc[0], acc[1], acc[2], acc[3], part);
-    for (int r = 0; r < 4; r++)
-        sums[r] += part[r];
+    return sum;
 }
 
-static inline __attribute__((always_inline)) void dot_rows(bool is_signed, const qv__kernel_query *query,
-                                                           const uint8_t *rows, size_t stride, size_t n, float *out)
+VNNI_INLINE void dot_rows(bool is_signed, const qv__kernel_query *query, const uint8_t *rows, size_t stride, size_t n,
+                          float *out)
 {
     int64_t shift = is_signed ? -128 * query->sum : 128 * query->sum;
+    const uint8_t *q = query->bytes;
 
-    for (size_t at = 0; at < n;) {
-        const uint8_t *four[4];
+    for (size_t at = 0; at < n; at += 4, rows += 4 * stride) {
         int64_t sums[4] = { shift, shift, shift, shift };
-        size_t group = n - at < 4 ? n - at : 4;
-        for (size_t r = 0; r < 4; r++) {
-            four[r] = rows + (at + (r < group ? r : group - 1)) * stride;
-            QV_PREFETCH(four[r], QV_SCAN_PREFETCH);
+        size_t group = QV_MIN(n - at, 4);
+        for (size_t i = 0; i < query->dim; i += QV_INT_CHUNK) {
+            size_t end = i + QV_MIN(query->dim - i, QV_INT_CHUNK);
+            __m512i a = dot_row(is_signed, q, rows, i, end);
+            __m512i b = group > 1 ? dot_row(is_signed, q, rows + stride, i, end) : a;
+            __m512i c = group > 2 ? dot_row(is_signed, q, rows + 2 * stride, i, end) : a;
+            __m512i d = group > 3 ? dot_row(is_signed, q, rows + 3 * stride, i, end) : a;
+            int32_t part[4];
+            sum4_epi32(a, b, c, d, part);
+            for (size_t r = 0; r < 4; r++)
+                sums[r] += part[r];
         }
-        for (size_t i = 0; i < query->dim; i += QV_INT_CHUNK)
-            dot_chunk(is_signed, query->bytes, four, i, i + QV_MIN(query->dim - i, QV_INT_CHUNK), sums);
         for (size_t r = 0; r < group; r++)
             out[at + r] = (float) (1 - sums[r]);
-        at += group;
     }
 }
 

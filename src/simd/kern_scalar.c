@@ -38,27 +38,22 @@ static inline int load_u8(const uint8_t *row, size_t i) { return row[i]; }
 #define T_STORE(p, v) (*(p) = (float) (v))
 
 #define T_NAME(stem)      QV_CAT(stem, _f32_scalar)
-#define T_VALUE_BYTES     4
 #define T_LOAD            (double) load_f32
 #define T_LOAD_N(r, i, n) T_LOAD(r, i)
 #include "dist_tmpl.h"
 #define T_NAME(stem)      QV_CAT(stem, _f16_scalar)
-#define T_VALUE_BYTES     2
 #define T_LOAD            (double) load_f16
 #define T_LOAD_N(r, i, n) T_LOAD(r, i)
 #include "dist_tmpl.h"
 #define T_NAME(stem)      QV_CAT(stem, _bf16_scalar)
-#define T_VALUE_BYTES     2
 #define T_LOAD            (double) load_bf16
 #define T_LOAD_N(r, i, n) T_LOAD(r, i)
 #include "dist_tmpl.h"
 #define T_NAME(stem)      QV_CAT(stem, _i8f_scalar)
-#define T_VALUE_BYTES     1
 #define T_LOAD            (double) load_i8
 #define T_LOAD_N(r, i, n) T_LOAD(r, i)
 #include "dist_tmpl.h"
 #define T_NAME(stem)      QV_CAT(stem, _u8f_scalar)
-#define T_VALUE_BYTES     1
 #define T_LOAD            (double) load_u8
 #define T_LOAD_N(r, i, n) T_LOAD(r, i)
 #include "dist_tmpl.h"
@@ -73,7 +68,6 @@ static inline int load_u8(const uint8_t *row, size_t i) { return row[i]; }
 #define T_TINY                  1e-290
 #define T_SUM4(a, b, c, d, out) ((out)[0] = (a), (out)[1] = (b), (out)[2] = (c), (out)[3] = (d))
 #define T_NAME(stem)            QV_CAT(stem, _f64_scalar)
-#define T_VALUE_BYTES           8
 #define T_LOAD                  load_f64
 #define T_LOAD_N(r, i, n)       T_LOAD(r, i)
 #include "dist_tmpl.h"
@@ -82,6 +76,7 @@ static inline int load_u8(const uint8_t *row, size_t i) { return row[i]; }
 #define I_LANES                 1
 #define I_ACC                   int32_t
 #define I_ACC_ZERO              0
+#define I_ADD(a, b)             ((a) + (b))
 #define I_SUB(a, b)             ((a) - (b))
 #define I_MADD(acc, a, b)       ((acc) + (a) * (b))
 #define I_SUM4(a, b, c, d, out) ((out)[0] = (a), (out)[1] = (b), (out)[2] = (c), (out)[3] = (d))

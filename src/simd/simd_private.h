@@ -16,12 +16,10 @@ qv__cpu qv__cpu_detect(void);
 
 /* ------------------------------------------------------------------ kernels */
 
-#define QV_QUERY_PAD       64   /* zeros after the last value of a query, in values: kernels read whole vectors of it */
-#define QV_INT_CHUNK       8192 /* 8-bit values whose squared differences always fit an int32 sum */
-#define QV_TILE_ROWS       12
-#define QV_PANEL_MAX       32
-#define QV_SCAN_PREFETCH   2048 /* bytes ahead of the row being read */
-#define QV_PREFETCH(p, at) __builtin_prefetch((const void *) ((uintptr_t) (p) + (at)), 0, 3)
+#define QV_QUERY_PAD 64   /* zeros after the last value of a query, in values: kernels read whole vectors of it */
+#define QV_INT_CHUNK 8192 /* 8-bit values whose squared differences always fit an int32 sum */
+#define QV_TILE_ROWS 12
+#define QV_PANEL_MAX 32
 
 typedef struct qv__kernel_query qv__kernel_query;
 /* Distances of one query to n rows. The result for a row depends on query and row only, never on n, alignment or
