@@ -217,13 +217,9 @@ qv_status qv__grow(void **items, size_t *capacity, size_t needed, size_t item_si
     while (wanted < needed)
         wanted = wanted > SIZE_MAX / 2 ? needed : wanted * 2;
     void *moved = qv__realloc(*items, wanted, item_size);
-    if (!moved && wanted > needed) { /* near the limit the exact size may still fit */
-        wanted = needed;
-        moved = qv__realloc(*items, wanted, item_size);
-    }
     if (!moved) {
         size_t total;
-        return qv__fail_nomem(err, total_size(needed, item_size, &total) ? total : SIZE_MAX);
+        return qv__fail_nomem(err, total_size(wanted, item_size, &total) ? total : SIZE_MAX);
     }
     *items = moved;
     *capacity = wanted;

@@ -41,9 +41,7 @@ qv_status qv__buffer_reserve(qv__buffer *buffer, size_t extra, qv_error *err)
         return QV_OK;
     size_t wanted = buffer->capacity > ceiling / 2 ? ceiling : buffer->capacity * 2;
     wanted = QV_MAX(wanted, QV_MAX(needed, QV_MIN((size_t) 64, ceiling)));
-    if (move_to(buffer, wanted) || (wanted > needed && move_to(buffer, needed)))
-        return QV_OK;
-    return qv__fail_nomem(err, needed);
+    return move_to(buffer, wanted) ? QV_OK : qv__fail_nomem(err, wanted);
 }
 
 qv_status qv__buffer_append(qv__buffer *buffer, const void *bytes, size_t n, qv_error *err)
