@@ -1,0 +1,260 @@
+/* The writer by itself: the container's rules, one page against bytes worked out by hand, refusals, determinism, and every
+ * failure in turn. That values come back is checked with the reader. */
+#include "qvt_arrays.h"
+
+#include "arrow/builder.h"
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "file/file.h"
+
+static qv__schema *schema_of(qv__type *const *types, size_t n)
+{
+    qv_error err;
+    qv__schema *schema;
+    qv__field fields[8] = { { 0 } };
+    for (size_t i = 0; i < n; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "f%zu", i);
+        QVT_OK(qv__field_init(&fields[i], name, types[i], true, &err));
+        fields[i].id = -1;
+    }
+    QVT_OK(qv__schema_new(fields, n, NULL, &schema, &err));
+    for (size_t i = 0; i < n; i++)
+        qv__field_clear(&fields[i]);
+    return schema;
+}
+
+static qv_status write_file(qv__store *store, const qv__schema *schema, const qv__array *const *batches, size_t n,
+                            const qv__writer_options *options, qv__file_summary *summary, qv_error *err)
+{
+    qv__file_writer *writer = NULL;
+    qv_status st = QV_OK;
+    QV_CHECK(qv__file_writer_open(store, "f.lance", schema, options, &writer, err));
+    for (size_t i = 0; i < n; i++)
+        QV_CHECK(qv__file_writer_write(writer, batches[i], err));
+    QV_CHECK(qv__file_writer_finish(writer, summary, err));
+done:
+    qv__file_writer_free(writer);
+    return st;
+}
+
+static qv__array *int32_batch(const qv__schema *schema)
+{
+    qv_error err;
+    qv__builder *builder;
+    qv__array *column, *batch;
+    int32_t one = 1, three = 3;
+    QVT_OK(qv__builder_new(schema->fields[0].type, &builder, &err));
+    QVT_OK(qv__builder_append_fixed(builder, &one, &err));
+    QVT_OK(qv__builder_append_null(builder, &err));
+    QVT_OK(qv__builder_append_fixed(builder, &three, &err));
+    QVT_OK(qv__builder_finish(builder, &column, &err));
+    QVT_OK(qv__batch_new(schema, &column, 3, &batch, &err));
+    qv__array_unref(column);
+    qv__builder_free(builder);
+    return batch;
+}
+
+/* int32 [1, null, 3]: the chunk of the format's worked example, except that the null slot repeats 1 */
+static void known_page(void **state)
+{
+    QV_UNUSED(state);
+    qv_error err;
+    qv__store *store;
+    qv__type *type = qvt_type(QV_TYPE_INT32, 0, 0);
+    qv__schema *schema = schema_of(&type, 1);
+    qv__array *batch = int32_batch(schema);
+    static const uint8_t words21[] = { 0x30, 0x00 }, words22[] = { 0x30, 0, 0, 0 };
+    static const uint8_t chunk21[] = { 3, 0, 6, 0, 12, 0, 0xfe, 0xfe, 0, 0, 1, 0, 0,    0,    0xfe, 0xfe,
+                                       1, 0, 0, 0, 1,  0, 0,    0,    3, 0, 0, 0, 0xfe, 0xfe, 0xfe, 0xfe };
+    static const uint8_t chunk22[] = { 3, 0, 6, 0, 12, 0, 0, 0, 0, 0, 1, 0, 0,    0,    0xfe, 0xfe,
+                                       1, 0, 0, 0, 1,  0, 0, 0, 3, 0, 0, 0, 0xfe, 0xfe, 0xfe, 0xfe };
+    for (uint16_t minor = 1; minor <= 2; minor++) {
+        qv__writer_options options = { { 2, minor }, QV_FILE_DEFAULT, 0, 1 };
+        qv__file_summary summary;
+        qv__bytes bytes;
+        QVT_OK(qv__store_open("memory://", true, &store, &err));
+        QVT_OK(write_file(store, schema, (const qv__array *const *) &batch, 1, &options, &summary, &err));
+        QVT_OK(qv__store_get(store, "f.lance", 1 << 20, &bytes, &err));
+        assert_int_equal(bytes.len, summary.size_bytes);
+        assert_int_equal(summary.rows, 3);
+        assert_int_equal(summary.n, 1);
+        assert_int_equal(summary.field_ids[0], 0);
+        assert_int_equal(summary.columns[0], 0);
+        assert_memory_equal(bytes.data, minor == 1 ? words21 : words22, minor == 1 ? 2 : 4);
+        assert_memory_equal(bytes.data + 64, minor == 1 ? chunk21 : chunk22, 32);
+        const uint8_t *footer = bytes.data + bytes.len - 40;
+        assert_memory_equal(footer + 36, "LANC", 4);
+        assert_int_equal(qv__load_u32(footer + 24), 1);
+        assert_int_equal(qv__load_u32(footer + 28), 1);
+        assert_int_equal(qv__load_u16(footer + 32), 2);
+        assert_int_equal(qv__load_u16(footer + 34), minor);
+        assert_int_equal(qv__load_u64(footer + 16) + 16 + 40, bytes.len);
+        assert_int_equal(qv__load_u64(bytes.data + qv__load_u64(footer + 16)) % 64, 0);
+        qv__bytes_unref(&bytes);
+        qv__file_summary_clear(&summary);
+        qv__store_unref(store);
+    }
+    qv__array_unref(batch);
+    qv__schema_unref(schema);
+    qv__type_unref(type);
+}
+
+/* Vectors without nulls are the file's first bytes, as they came. */
+static void bare_vectors(void **state)
+{
+    QV_UNUSED(state);
+    qv_error err;
+    qvt_rng rng = qvt_rng_seeded();
+    qv__store *store;
+    qv__type *item = qvt_type(QV_TYPE_FLOAT32, 0, 0), *type = qvt_list_type(QV_TYPE_FIXED_LIST, item, 40);
+    qv__schema *schema = schema_of(&type, 1);
+    qv__array *column = qvt_random_array(&rng, type, 100, 0), *batch;
+    QVT_OK(qv__batch_new(schema, &column, 100, &batch, &err));
+    for (uint16_t minor = 0; minor <= 2; minor++) {
+        qv__writer_options options = { { 2, minor }, QV_FILE_DEFAULT, 0, 1 };
+        qv__bytes bytes;
+        QVT_OK(qv__store_open("memory://", true, &store, &err));
+        QVT_OK(write_file(store, schema, (const qv__array *const *) &batch, 1, &options, NULL, &err));
+        QVT_OK(qv__store_get(store, "f.lance", 1 << 20, &bytes, &err));
+        const qv__array *items = column->children[0];
+        assert_memory_equal(bytes.data,
+                            items->buffers[1].data + ((size_t) column->offset * 40 + (size_t) items->offset) * 4,
+                            100 * 40 * 4);
+        qv__bytes_unref(&bytes);
+        qv__store_unref(store);
+    }
+    qv__array_unref(batch);
+    qv__array_unref(column);
+    qv__schema_unref(schema);
+    qv__type_unref(type);
+    qv__type_unref(item);
+}
+
+static void refuses(qv__type *type, unsigned minor, const char *part)
+{
+    qv_error err;
+    qv__store *store;
+    qv__file_writer *writer = NULL;
+    qv__schema *schema = schema_of(&type, 1);
+    qv__writer_options options = { { 2, (uint16_t) minor }, QV_FILE_DEFAULT, 0, 1 };
+    QVT_OK(qv__store_open("memory://", true, &store, &err));
+    QVT_FAILS(qv__file_writer_open(store, "f.lance", schema, &options, &writer, &err), QV_UNSUPPORTED, part);
+    assert_null(writer);
+    qv__store_unref(store);
+    qv__schema_unref(schema);
+    qv__type_unref(type);
+}
+
+static void refusals(void **state)
+{
+    QV_UNUSED(state);
+    qv_error err;
+    qv__type *text = qvt_type(QV_TYPE_UTF8, 0, 0), *number = qvt_type(QV_TYPE_INT32, 0, 0), *empty;
+    for (unsigned minor = 0; minor <= 2; minor++) {
+        QVT_OK(qv__type_new_struct(NULL, 0, &empty, &err));
+        refuses(empty, minor, "column \"f0\"");
+        refuses(qvt_list_type(QV_TYPE_FIXED_LIST, text, 3), minor, "fixed_size_list<utf8>[3]");
+        if (minor < 2)
+            refuses(qvt_map_type(text, number), minor, "map");
+    }
+    refuses(qv__type_ref(number), 3, "2.3");
+    qv__type_unref(text);
+    qv__type_unref(number);
+}
+
+static void wrong_batches(void **state)
+{
+    QV_UNUSED(state);
+    qv_error err;
+    qv__store *store;
+    qv__file_writer *writer;
+    qv__type *number = qvt_type(QV_TYPE_INT32, 0, 0), *text = qvt_type(QV_TYPE_UTF8, 0, 0);
+    qv__schema *schema = schema_of(&number, 1), *other = schema_of(&text, 1);
+    qv__array *batch = int32_batch(schema);
+    bool exists;
+    QVT_OK(qv__store_open("memory://", true, &store, &err));
+    QVT_OK(qv__file_writer_open(store, "f.lance", other, NULL, &writer, &err));
+    QVT_FAILS(qv__file_writer_write(writer, batch, &err), QV_SCHEMA, "int32");
+    qv__file_writer_free(writer);
+    QVT_OK(qv__store_exists(store, "f.lance", &exists, &err));
+    assert_false(exists);
+    qv__store_unref(store);
+    qv__array_unref(batch);
+    qv__schema_unref(schema);
+    qv__schema_unref(other);
+    qv__type_unref(number);
+    qv__type_unref(text);
+}
+
+/* Random columns in small pages: the same bytes with one thread and with four; after each failed allocation or operation
+ * nothing is left, neither memory nor object. */
+static void deterministic_and_unwinds(void **state)
+{
+    QV_UNUSED(state);
+    qv_error err;
+    qvt_rng rng = qvt_rng_seeded();
+    size_t before = qv_memory().live_blocks;
+    for (uint16_t minor = 0; minor <= 2; minor++) {
+        qv__type *types[4], *item = qvt_type(QV_TYPE_UTF8, 0, 0);
+        types[0] = qvt_type(QV_TYPE_INT64, 0, 0);
+        types[1] = qvt_list_type(QV_TYPE_LIST, item, 0);
+        types[2] = qv__type_ref(item);
+        types[3] = qvt_list_type(QV_TYPE_FIXED_LIST, types[0], 5);
+        qv__schema *schema = schema_of(types, 4);
+        qv__array *columns[4], *batch;
+        for (size_t i = 0; i < 4; i++)
+            columns[i] = qvt_random_array(&rng, types[i], 300, 0.1);
+        QVT_OK(qv__batch_new(schema, columns, 300, &batch, &err));
+        qv__bytes bytes[2];
+        for (unsigned k = 0; k < 2; k++) {
+            qv__store *store;
+            qv__writer_options options = { { 2, minor }, QV_FILE_DEFAULT, 2000, k ? 4 : 1 };
+            QVT_OK(qv__store_open("memory://", true, &store, &err));
+            QVT_OK(write_file(store, schema, (const qv__array *const *) &batch, 1, &options, NULL, &err));
+            QVT_OK(qv__store_get(store, "f.lance", 1 << 24, &bytes[k], &err));
+            qv__store_unref(store);
+        }
+        assert_int_equal(bytes[0].len, bytes[1].len);
+        assert_memory_equal(bytes[0].data, bytes[1].data, bytes[0].len);
+        qv__bytes_unref(&bytes[0]);
+        qv__bytes_unref(&bytes[1]);
+        size_t held = qv_memory().live_blocks;
+        for (uint64_t n = 0;; n++) {
+            qv__store *store;
+            bool exists;
+            qv__writer_options options = { { 2, minor }, QV_FILE_DEFAULT, 8000, 1 };
+            QVT_OK(qv__store_open("memory://", true, &store, &err));
+            qv__alloc_fail_at(n);
+            qv_status st = write_file(store, schema, (const qv__array *const *) &batch, 1, &options, NULL, &err);
+            qv__alloc_fail_at(UINT64_MAX);
+            QVT_OK(qv__store_exists(store, "f.lance", &exists, &err));
+            assert_int_equal(exists, st == QV_OK);
+            qv__store_unref(store);
+            assert_int_equal(qv_memory().live_blocks, held);
+            if (st == QV_OK)
+                break;
+            assert_int_equal(st, QV_NOMEM);
+        }
+        qv__array_unref(batch);
+        for (size_t i = 0; i < 4; i++) {
+            qv__array_unref(columns[i]);
+            qv__type_unref(types[i]);
+        }
+        qv__type_unref(item);
+        qv__schema_unref(schema);
+    }
+    assert_int_equal(qv_memory().live_blocks, before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(known_page),
+        cmocka_unit_test(bare_vectors),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(wrong_batches),
+        cmocka_unit_test(deterministic_and_unwinds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
