@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "arrow/arrow_private.h"
 #include "base/alloc.h"
 #include "base/bytes.h"
 
@@ -172,16 +173,11 @@ qv_status qv__array_new_null(const qv__type *type, int64_t length, qv__array **o
 
 /* ---- looking */
 
-static bool has_wide_offsets(const qv__type *type)
-{
-    return type->id == QV_TYPE_LARGE_UTF8 || type->id == QV_TYPE_LARGE_BINARY || type->id == QV_TYPE_LARGE_LIST;
-}
-
 int64_t qv__array_offset(const qv__array *a, int64_t i)
 {
     size_t at = (size_t) (a->offset + i);
 
-    if (has_wide_offsets(a->type))
+    if (qv__type_offset_bytes(a->type) == 8)
         return (int64_t) qv__load_u64(a->buffers[1].data + at * 8);
     return (int32_t) qv__load_u32(a->buffers[1].data + at * 4);
 }
@@ -235,7 +231,7 @@ static size_t range_bytes(const qv__array *a, int64_t start, int64_t n)
     case QV_TYPE_MAP:
         from = qv__array_offset(a, start);
         to = qv__array_offset(a, start + n);
-        bytes += (size_t) (n + 1) * (has_wide_offsets(a->type) ? 8 : 4);
+        bytes += (size_t) (n + 1) * (qv__type_offset_bytes(a->type));
         return bytes + (a->n_children ? range_bytes(a->children[0], from, to - from) : (size_t) (to - from));
     default:
         break;

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "arrow/arrow_private.h"
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/bytes.h"
@@ -24,22 +25,6 @@ struct qv__builder {
     qv__builder *children[];
 };
 
-static bool is_string(const qv__type *type)
-{
-    return type->id == QV_TYPE_UTF8 || type->id == QV_TYPE_LARGE_UTF8 || type->id == QV_TYPE_BINARY ||
-           type->id == QV_TYPE_LARGE_BINARY;
-}
-
-static bool is_list(const qv__type *type)
-{
-    return type->id == QV_TYPE_LIST || type->id == QV_TYPE_LARGE_LIST || type->id == QV_TYPE_MAP;
-}
-
-static bool has_wide_offsets(const qv__type *type)
-{
-    return type->id == QV_TYPE_LARGE_UTF8 || type->id == QV_TYPE_LARGE_BINARY || type->id == QV_TYPE_LARGE_LIST;
-}
-
 qv_status qv__builder_new(const qv__type *type, qv__builder **out, qv_error *err)
 {
     qv_status st = QV_OK;
@@ -49,9 +34,8 @@ qv_status qv__builder_new(const qv__type *type, qv__builder **out, qv_error *err
         return qv__fail_nomem(err, sizeof *b + type->n_children * sizeof *b->children);
     b->type = qv__type_ref(type);
     b->n_children = type->n_children;
-    if (is_string(type) || is_list(type))
-        b->value_bytes = has_wide_offsets(type) ? 8 : 4;
-    else
+    b->value_bytes = qv__type_offset_bytes(type);
+    if (b->value_bytes == 0)
         b->value_bytes = (size_t) qv__type_bits(type) / 8;
     qv__buffer_init(&b->validity, SIZE_MAX / 2);
     qv__buffer_init(&b->values, SIZE_MAX / 2);
@@ -154,7 +138,7 @@ static qv_status check_offset(const qv__builder *b, int64_t offset, qv_error *er
 {
     if (b->value_bytes == 4 && offset > INT32_MAX)
         return qv__fail(err, QV_LIMIT, "%lld %s in one %s array, which holds at most %d", (long long) offset,
-                        is_string(b->type) ? "bytes" : "items", qv__type_name(b->type->id), INT32_MAX);
+                        qv__type_is_string(b->type) ? "bytes" : "items", qv__type_name(b->type->id), INT32_MAX);
     return QV_OK;
 }
 
@@ -206,7 +190,7 @@ static qv_status blank_values(qv__builder *b, int64_t n, bool valid, qv_error *e
     default:
         break;
     }
-    if (is_string(b->type) || is_list(b->type))
+    if (qv__type_is_string(b->type) || qv__type_is_list(b->type))
         return append_offset(b, last_offset(b), (size_t) n, err);
     return qv__buffer_append_zeros(&b->values, (size_t) n * b->value_bytes, err);
 }
@@ -235,7 +219,7 @@ qv_status qv__builder_append_fixed_n(qv__builder *b, const void *values, size_t 
     uint8_t *at;
 
     assert(b->value_bytes > 0 || b->type->id == QV_TYPE_FIXED_BINARY);
-    assert(!is_string(b->type) && !is_list(b->type));
+    assert(!qv__type_is_string(b->type) && !qv__type_is_list(b->type));
     if (n == 0)
         return QV_OK;
     QV_TRY(check_room(b, (int64_t) n, err));
@@ -256,7 +240,7 @@ qv_status qv__builder_append_bytes(qv__builder *b, const void *bytes, size_t len
     uint8_t *at;
     int64_t end;
 
-    assert(is_string(b->type));
+    assert(qv__type_is_string(b->type));
     if (len > INT64_MAX || __builtin_add_overflow(last_offset(b), (int64_t) len, &end))
         return qv__fail_nomem(err, len);
     QV_TRY(check_offset(b, end, err));
@@ -270,7 +254,7 @@ qv_status qv__builder_append_bytes(qv__builder *b, const void *bytes, size_t len
 
 qv_status qv__builder_append_nested(qv__builder *b, qv_error *err)
 {
-    if (is_list(b->type)) {
+    if (qv__type_is_list(b->type)) {
         QV_TRY(append_offset(b, b->children[0]->length, 1, err));
         return add_slots(b, 1, true, err);
     }
@@ -309,7 +293,7 @@ static qv_status append_values_of(qv__builder *b, const qv__array *array, int64_
 {
     int64_t from = qv__array_offset(array, start), to = qv__array_offset(array, start + n);
 
-    if (is_list(b->type)) {
+    if (qv__type_is_list(b->type)) {
         int64_t base = b->children[0]->length;
         QV_TRY(qv__builder_append_array(b->children[0], array->children[0], from, to - from, err));
         return copy_offsets(b, array, start, n, base, err);
@@ -402,7 +386,7 @@ qv_status qv__builder_append_array(qv__builder *b, const qv__array *array, int64
     QV_TRY(check_room(b, n, err));
     if (type->id == QV_TYPE_DICTIONARY)
         QV_TRY(append_dictionary(b, array, start, n, err));
-    else if (is_string(type) || is_list(type))
+    else if (qv__type_is_string(type) || qv__type_is_list(type))
         QV_TRY(append_values_of(b, array, start, n, err));
     else if (type->id == QV_TYPE_FIXED_LIST)
         QV_TRY(qv__builder_append_array(b->children[0], array->children[0], (array->offset + start) * type->width,
@@ -439,9 +423,9 @@ static qv_status take_buffers(qv__builder *b, qv__array *a, qv_error *err)
     if (b->type->id == QV_TYPE_STRUCT || b->type->id == QV_TYPE_FIXED_LIST)
         return QV_OK;
     QV_TRY(take_buffer(&b->values, &a->buffers[1], err));
-    if (b->length == 0 && (is_string(b->type) || is_list(b->type)))
+    if (b->length == 0 && (qv__type_is_string(b->type) || qv__type_is_list(b->type)))
         a->buffers[1].len = b->value_bytes; /* the one offset of an empty array, a zero */
-    if (is_string(b->type))
+    if (qv__type_is_string(b->type))
         QV_TRY(take_buffer(&b->data, &a->buffers[2], err));
     return QV_OK;
 }

@@ -41,7 +41,7 @@ int qv__type_depth(const qv__type *type)
 static qv_status check_depth(const qv__type *type, qv_error *err)
 {
     if (qv__type_depth(type) > QV_TYPE_MAX_DEPTH)
-        return qv__fail(err, QV_LIMIT, "type is nested deeper than %d levels", QV_TYPE_MAX_DEPTH);
+        return qv__fail(err, QV_UNSUPPORTED, "type is nested deeper than %d levels", QV_TYPE_MAX_DEPTH);
     return QV_OK;
 }
 

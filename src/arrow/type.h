@@ -98,7 +98,7 @@ typedef struct qv__schema {
     qv__metadata metadata;
 } qv__schema;
 
-/* Constructors give *out with one reference. Nesting past QV_TYPE_MAX_DEPTH is QV_LIMIT. */
+/* Constructors give *out with one reference. Nesting past QV_TYPE_MAX_DEPTH is QV_UNSUPPORTED. */
 qv_status qv__type_new(qv__type_id id, qv__type **out,
                        qv_error *err); /* not parametric; for others fill the fields before sharing */
 qv_status qv__type_new_list(qv__type_id list_id, const qv__field *element, int32_t width, qv__type **out,
