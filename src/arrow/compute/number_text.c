@@ -1,6 +1,7 @@
 /* Numbers as text, whatever the host's locale. Digits come from the C library ("%.*e" and strtod are exact there); points
  * are placed here, and numbers are handed to strtod as digits and exponent, which need none. */
 #include <ctype.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,14 +39,16 @@ static double read_digits(const char *digits, int exponent, bool single)
     return single ? (double) strtof(text, NULL) : strtod(text, NULL);
 }
 
-/* Digits of the shortest decimal that reads back: any of up to 15 (6) digits survives, 17 (9) are always enough. */
+/* Digits of the shortest decimal that reads back: any of up to 15 (6) digits survives in a normal number, 17 (9) are always
+ * enough. Subnormal numbers have fewer bits and may need fewer digits. */
 static int shortest(double value, bool single, char *digits, int *exponent)
 {
     char text[64];
-    int n = 0;
+    bool normal = value >= (single ? (double) FLT_MIN : DBL_MIN);
+    int n = 0, least = !normal ? 1 : single ? 6 : 15;
 
     *exponent = 0;
-    for (int precision = single ? 6 : 15; precision <= (single ? 9 : 17); precision++) {
+    for (int precision = least; precision <= (single ? 9 : 17); precision++) {
         snprintf(text, sizeof text, "%.*e", precision - 1, value);
         n = split_digits(text, digits, exponent);
         if (read_digits(digits, *exponent - (n - 1), single) == value)
