@@ -48,7 +48,7 @@ uint64_t qv__column_cost(const qv__column *column, uint64_t row, uint64_t n);
 /* A run of vectors that lie in the file at a fixed stride: what a scan walks over. The last row may need up to
  * stride - row_bytes bytes less. */
 typedef struct qv__vector_run {
-    const uint8_t *data; /* first vector */
+    const uint8_t *data; /* first vector, at any alignment */
     size_t stride;       /* bytes from one vector to the next (>= the vector's bytes) */
     uint64_t rows;
     const uint8_t *validity; /* bit per row from validity_offset (NULL: all valid); null items count as null rows */

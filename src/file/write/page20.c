@@ -353,32 +353,18 @@ static qv_status list_page(const job20 *job, array_enc **enc, qv_error *err)
     return QV_OK;
 }
 
-/* Structs store nothing by themselves; they must not be null. */
-static qv_status check_structs(const qv__column_writer *column, const qv__runs *runs, qv_error *err)
+static qv_status struct_page(const job20 *job, array_enc **enc, qv_error *err)
 {
-    for (size_t r = 0; r < runs->n; r++) {
-        const qv__run *run = &runs->items[r];
+    for (size_t r = 0; r < job->runs->n; r++) {
+        const qv__run *run = &job->runs->items[r];
         for (int64_t i = 0; run->array->null_count && i < run->len; i++)
             if (qv__array_is_null(run->array, run->start + i))
                 return qv__fail(err, QV_UNSUPPORTED, "column \"%s\": null structs cannot be stored in file version 2.0",
-                                column->name);
+                                job->column->name);
     }
+    *enc = NEW(array_encoding);
+    (*enc)->simple_struct = NEW(empty);
     return QV_OK;
-}
-
-/* The only page of a struct column: the reference reads no more than one. */
-qv_status qv__struct_page20(qv__column_writer *column, qv_error *err)
-{
-    qv__layout layout;
-    qv__page *page;
-    QV_TRY(qv__column_add_page(column, &page, err));
-    page->length = column->rows_done;
-    qv__layout_init(&layout);
-    array_enc *enc = qv__layout_new(&layout, &lance__file__array_encoding__descriptor);
-    enc->simple_struct = qv__layout_new(&layout, &lance__file__empty__descriptor);
-    qv_status st = qv__layout_pack(&layout, enc, page, err);
-    qv__layout_clear(&layout);
-    return st;
 }
 
 static qv_status packed_page(const job20 *job, const qv__walk *walk, array_enc **enc, qv_error *err)
@@ -440,6 +426,7 @@ done:
     return st;
 }
 
+/* Without a batch: an empty page, which the reference wants to see in struct columns that have no other. */
 qv_status qv__encode_batch20(qv__column_writer *column, qv_error *err)
 {
     qv_status st = QV_OK;
@@ -449,18 +436,15 @@ qv_status qv__encode_batch20(qv__column_writer *column, qv_error *err)
     qv__page *page;
     qv__layout_init(&layout);
     QV_CHECK(qv__walk_slots(column, column->batch, column->n_batch, &runs, err));
-    column->rows_done += (uint64_t) runs.total;
-    if (column->kind == QV__COLUMN_STRUCT) {
-        QV_CHECK(check_structs(column, &runs, err));
-        goto done;
-    }
-    if (runs.total == 0) /* only empty lists above */
+    if (runs.total == 0 && column->n_batch) /* only empty lists above */
         goto done;
     QV_CHECK(qv__column_add_page(column, &page, err));
     page->length = (uint64_t) runs.total;
     job20 job = { column, &runs, &layout, page };
     if (column->kind == QV__COLUMN_LIST)
         QV_CHECK(list_page(&job, &enc, err));
+    else if (column->kind == QV__COLUMN_STRUCT)
+        QV_CHECK(struct_page(&job, &enc, err));
     else
         QV_CHECK(leaf_page(&job, &enc, err));
     QV_CHECK(qv__layout_pack(&layout, enc, page, err));

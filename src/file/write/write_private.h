@@ -78,10 +78,11 @@ typedef struct qv__column_writer {
 
     qv__slice *batch; /* rows of the page that is being encoded */
     size_t n_batch, batch_capacity;
-    uint64_t rows_done; /* rows in earlier pages; 2.0: items */
+    uint64_t rows_done; /* rows in earlier pages */
     qv__page *pages;    /* encoded, not yet in the file */
     size_t n_pages, page_capacity;
     qv__buffer metadata; /* ColumnMetadata message so far */
+    size_t n_stored;     /* pages in it */
 } qv__column_writer;
 
 typedef struct qv__columns {
@@ -290,6 +291,5 @@ qv_status qv__packed_page(const qv__page_job *job, bool *too_sparse, qv_error *e
 /* Encodes column->batch into column->pages. */
 qv_status qv__encode_batch(qv__column_writer *column, qv_error *err);
 qv_status qv__encode_batch20(qv__column_writer *column, qv_error *err);
-qv_status qv__struct_page20(qv__column_writer *column, qv_error *err);
 
 #endif

@@ -133,6 +133,7 @@ static qv_status put_pages(qv__file_writer *w, qv__column_writer *column, qv_err
         QV_TRY(append_page(column, page, offsets, sizes, err));
         qv__page_clear(page);
     }
+    column->n_stored += column->n_pages;
     column->n_pages = 0;
     qv__column_drop_batch(column);
     return QV_OK;
@@ -165,14 +166,13 @@ static qv_status pump(qv__file_writer *w, bool all, qv_error *err)
     }
 }
 
-/* 2.0: the pages of struct columns, which say how many there were. */
-static qv_status put_structs(qv__file_writer *w, qv_error *err)
+static qv_status put_empty_structs(qv__file_writer *w, qv_error *err)
 {
     for (size_t i = 0; i < w->columns.n; i++) {
         qv__column_writer *column = &w->columns.items[i];
-        if (column->kind != QV__COLUMN_STRUCT)
+        if (column->kind != QV__COLUMN_STRUCT || column->n_stored)
             continue;
-        QV_TRY(qv__struct_page20(column, err));
+        QV_TRY(qv__encode_batch20(column, err));
         QV_TRY(put_pages(w, column, err));
     }
     return QV_OK;
@@ -371,7 +371,7 @@ qv_status qv__file_writer_finish(qv__file_writer *writer, qv__file_summary *summ
     if (writer->broken)
         return qv__fail(err, QV_INVALID, "the file writer failed earlier");
     QV_CHECK(pump(writer, true, err));
-    QV_CHECK(put_structs(writer, err));
+    QV_CHECK(put_empty_structs(writer, err));
     QV_CHECK(put_descriptor(writer, &descriptor_at, &descriptor_size, err));
     QV_CHECK(put_tail(writer, descriptor_at, descriptor_size, err));
     QV_CHECK(summarize(writer, &result, err));
