@@ -1,5 +1,6 @@
 /* Objects by name: local folders and memory now, object stores later, behind one interface. Names are relative paths with
- * '/' between parts; "", ".", "..", a leading '/' and zero bytes are refused (QV_INVALID). Stores are thread-safe. */
+ * '/' between parts; "", ".", "..", a leading '/', parts over 255 bytes and
+ * parts that begin with ".tmp-" are refused (QV_INVALID). Stores are thread-safe. */
 #ifndef QV_IO_STORE_H
 #define QV_IO_STORE_H
 
@@ -38,7 +39,7 @@ qv_status qv__object_read_many(qv__object *object, const qv__range *ranges, size
 void qv__object_will_need(qv__object *object, uint64_t at, uint64_t len);
 /* The whole of a small object (QV_LIMIT above max_len). */
 qv_status qv__store_get(qv__store *store, const char *name, uint64_t max_len, qv__bytes *out, qv_error *err);
-qv_status qv__store_exists(qv__store *store, const char *name, bool *out, qv_error *err);
+qv_status qv__store_exists(qv__store *store, const char *name, bool *out, qv_error *err); /* objects, not folders */
 
 /* --- writing: nothing is visible under `name` before commit; commit returns after file and folder are synced --- */
 typedef enum qv__put_mode { QV_PUT_REPLACE, QV_PUT_IF_ABSENT } qv__put_mode; /* IF_ABSENT: QV_EXISTS when taken */
@@ -57,7 +58,7 @@ typedef qv_status (*qv__list_fn)(void *ctx, const char *name, uint64_t size, boo
 qv_status qv__store_list(qv__store *store, const char *folder, qv__list_fn fn, void *ctx, qv_error *err);
 qv_status qv__store_delete(qv__store *store, const char *name, qv_error *err); /* QV_NOT_FOUND when missing */
 qv_status qv__store_delete_tree(qv__store *store, const char *folder,
-                                qv_error *err); /* everything below, then the folder */
+                                qv_error *err); /* everything below, then the folder; a missing one is fine */
 
 /* --- tests: faults. Operations are counted over all stores of the process while armed (open, read, write, sync, link/rename,
  * list, delete, folder sync). --- */
