@@ -1,4 +1,5 @@
-/* Arrays: making, counting and looking. An array and its child pointers are one block; buffers belong to their owners. */
+/* Arrays: making, counting and looking. An array and its child pointers are one block; buffers belong to their
+ * owners. */
 #include "arrow/array.h"
 
 #include <assert.h>
@@ -100,8 +101,8 @@ static qv_status zero_items(int64_t n, uint64_t bits, qv__bytes *out, qv_error *
 
 static qv_status fill_blank(const qv__type *type, int64_t length, bool nulls, qv__array **out, qv_error *err);
 
-/* Nested blanks: lists are empty, structs and fixed-size lists carry blanks below. A dictionary of valid slots needs one
- * value for its zero indices to name. */
+/* Nested blanks: lists are empty, structs and fixed-size lists carry blanks below. A dictionary of valid slots needs
+ * one value for its zero indices to name. */
 static qv_status blank_children(qv__array *a, bool nulls, qv_error *err)
 {
     int64_t n = 0;

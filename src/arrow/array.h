@@ -20,7 +20,8 @@ struct qv__array {
     qv__array *dictionary; /* of a dictionary array, which has no children: the values */
 };
 
-/* What stands in for an empty buffer, so that values, offsets and string bytes are never NULL: 64 zero bytes, aligned. */
+/* What stands in for an empty buffer, so that values, offsets and string bytes are never NULL: 64 zero bytes,
+ * aligned. */
 extern const uint8_t qv__zero_bytes[64];
 
 /* A bare array: one reference, no buffers, children or dictionary yet; the maker fills it before anyone sees it. The

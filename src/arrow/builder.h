@@ -19,7 +19,8 @@ qv_status qv__builder_append_fixed_n(qv__builder *builder, const void *values, s
 qv_status qv__builder_append_bytes(qv__builder *builder, const void *bytes, size_t len,
                                    qv_error *err); /* strings, binary */
 /* A null struct or fixed-size list puts nulls, or zeros where the field takes none, into its children by itself.
- * Lists, structs, maps: fill the child builders, then close the parent's value. A struct needs one value in each child. */
+ * Lists, structs, maps: fill the child builders, then close the parent's value. A struct needs one value in each
+ * child. */
 qv__builder *qv__builder_child(qv__builder *builder, size_t i);
 qv_status qv__builder_append_nested(qv__builder *builder, qv_error *err);
 /* Appends elements [start, start + n) of an array of the same type. The values of a dictionary are added as they are,

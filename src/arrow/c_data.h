@@ -1,8 +1,8 @@
 /* The Arrow C Data and C Stream Interface, both ways, without copies where the layouts allow.
  * Import validates fully (types, lengths, buffer counts, offsets, UTF-8, dictionary indices, child lengths) and trusts
- * nothing but the pointers. utf8_view / binary_view / run-end encoded arrays are cast to utf8 / binary / plain on import
- * (QV_LIMIT when a batch then passes what 32-bit offsets can name); union, interval, decimal32/64 and list_view are
- * QV_UNSUPPORTED by name. */
+ * nothing but the pointers. utf8_view / binary_view / run-end encoded arrays are cast to utf8 / binary / plain on
+ * import (QV_LIMIT when a batch then passes what 32-bit offsets can name); union, interval, decimal32/64 and list_view
+ * are QV_UNSUPPORTED by name. */
 #ifndef QV_ARROW_C_DATA_H
 #define QV_ARROW_C_DATA_H
 

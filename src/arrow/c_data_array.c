@@ -1,9 +1,9 @@
-/* ArrowArray -> arrays, in two steps. First a tree of nodes is laid over the foreign buffers: the interface tells no buffer
- * sizes, so each is derived from length, offset and the last of the offsets, and only the part that the parent refers to
- * is taken. Then full validation (validate.c) runs over that tree, whose sizes are known by then.
+/* ArrowArray -> arrays, in two steps. First a tree of nodes is laid over the foreign buffers: the interface tells no
+ * buffer sizes, so each is derived from length, offset and the last of the offsets, and only the part that the parent
+ * refers to is taken. Then full validation (validate.c) runs over that tree, whose sizes are known by then.
  *
- * The imported root is moved into one counted owner, and every buffer holds a reference on it: the producer's release is
- * called when the last buffer goes. Nodes are rebased so that their offset is below 8; a struct or fixed-size list
+ * The imported root is moved into one counted owner, and every buffer holds a reference on it: the producer's release
+ * is called when the last buffer goes. Nodes are rebased so that their offset is below 8; a struct or fixed-size list
  * without nulls gives its offset to its children instead. */
 #include <string.h>
 
@@ -146,7 +146,8 @@ static qv_status take_list(const node *in)
     return take_child(in, 0, (qv__window){ 0, end });
 }
 
-/* Structs and fixed-size lists: `width` child values for each of ours. Without nulls our offset moves into the window. */
+/* Structs and fixed-size lists: `width` child values for each of ours. Without nulls our offset moves into the
+ * window. */
 static qv_status take_rows(const node *in, int64_t width)
 {
     qv__array *a = in->a;

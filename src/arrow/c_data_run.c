@@ -1,5 +1,6 @@
-/* Run-end encoded -> plain. Child 0 holds the rising ends of the runs, child 1 one value for each run. Both are imported
- * and validated as arrays of their own, then each value is repeated over the part of its run inside the window. */
+/* Run-end encoded -> plain. Child 0 holds the rising ends of the runs, child 1 one value for each run. Both are
+ * imported and validated as arrays of their own, then each value is repeated over the part of its run inside the
+ * window. */
 #include <string.h>
 
 #include "arrow/arrow_private.h"

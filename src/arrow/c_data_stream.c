@@ -1,5 +1,5 @@
-/* The C stream interface, both ways. An imported stream keeps the producer's schema, since array import needs its formats
- * where they differ from ours (views, runs). After an error, or its end, a stream is not asked again. */
+/* The C stream interface, both ways. An imported stream keeps the producer's schema, since array import needs its
+ * formats where they differ from ours (views, runs). After an error, or its end, a stream is not asked again. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
-/* utf8_view and binary_view -> utf8 and binary. A view is 16 bytes: int32 length, then up to 12 bytes of text, or 4 bytes of
- * prefix, int32 buffer and int32 offset. The sizes of the data buffers come in the last buffer. Each view is checked
- * while lengths are added up; only then is anything copied. */
+/* utf8_view and binary_view -> utf8 and binary. A view is 16 bytes: int32 length, then up to 12 bytes of text, or 4
+ * bytes of prefix, int32 buffer and int32 offset. The sizes of the data buffers come in the last buffer. Each view is
+ * checked while lengths are added up; only then is anything copied. */
 #include <string.h>
 
 #include "arrow/arrow_private.h"

@@ -121,7 +121,8 @@ qv_status qv__field_copy(qv__field *to, const qv__field *from, qv_error *err);
 void qv__field_clear(qv__field *field);
 bool qv__field_equal(const qv__field *a, const qv__field *b); /* name, type, nullable */
 
-/* Replaces the value of a key that is there. A pair that is read from elsewhere is added with _add, duplicate or not. */
+/* Replaces the value of a key that is there. A pair that is read from elsewhere is added with _add, duplicate or
+ * not. */
 qv_status qv__metadata_set(qv__metadata *metadata, const char *key, const char *value, size_t value_len, qv_error *err);
 qv_status qv__metadata_add(qv__metadata *metadata, const char *key, size_t key_len, const char *value, size_t value_len,
                            qv_error *err);

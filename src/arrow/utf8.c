@@ -1,6 +1,6 @@
-/* UTF-8 validation. 32 bytes of ASCII at a time are skipped with one test; the rest runs through an automaton whose whole
- * transition table for a byte is one 64-bit row: the state is a bit position in the row, so a step is a load and a shift.
- * States follow Unicode's table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF. */
+/* UTF-8 validation. 32 bytes of ASCII at a time are skipped with one test; the rest runs through an automaton whose
+ * whole transition table for a byte is one 64-bit row: the state is a bit position in the row, so a step is a load and
+ * a shift. States follow Unicode's table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF. */
 #include "arrow/arrow_private.h"
 #include "arrow/validate.h"
 #include "base/bytes.h"

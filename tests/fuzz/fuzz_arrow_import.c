@@ -315,6 +315,21 @@ static void check_sound(const qv__array *array)
     qv__array_unref(back);
 }
 
+static void check_type_comes_back(const qv__field *field)
+{
+    struct ArrowSchema c;
+    qv__field back;
+    qv_error err = { 0 };
+    char text[64];
+
+    FUZZ_CHECK(qv__export_field(field, &c, &err) == QV_OK);
+    FUZZ_CHECK(qv__import_type(&c, &back, &err) == QV_OK);
+    FUZZ_CHECK(qv__field_equal(field, &back));
+    FUZZ_CHECK(strlen(qv__type_print(back.type, text, sizeof text)) < sizeof text);
+    c.release(&c);
+    qv__field_clear(&back);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t before = qv_memory().live_blocks, root;
@@ -330,6 +345,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     c.private_data = &m->releases;
     bool released = !c.release;
     if (qv__import_type(&m->schemas[root], &field, &err) == QV_OK) {
+        check_type_comes_back(&field);
         qv_status st = qv__import_array(&c, &m->schemas[root], field.type, &array, &err);
         FUZZ_CHECK(!c.release);
         FUZZ_CHECK((st == QV_OK) == (array != NULL));

@@ -1,5 +1,5 @@
-/* Builders against random arrays: pieces appended in random cuts must read back as their sources, and values appended one
- * by one as what was put in. Every allocation fails once. */
+/* Builders against random arrays: pieces appended in random cuts must read back as their sources, and values appended
+ * one by one as what was put in. Every allocation fails once. */
 #include "arrow/builder.h"
 
 #include "arrow/validate.h"

@@ -1,5 +1,5 @@
-/* What a wrong or malicious producer may hand over: each case takes a sound tree, spoils one thing, and names the status
- * and the words of the refusal. The sound trees are imported too, so that no case fails for another reason; the
+/* What a wrong or malicious producer may hand over: each case takes a sound tree, spoils one thing, and names the
+ * status and the words of the refusal. The sound trees are imported too, so that no case fails for another reason; the
  * producer's release is called exactly once in every case. */
 #include "arrow/c_data.h"
 
