@@ -60,7 +60,8 @@ typedef struct qv__vector_run {
 qv_status qv__column_vectors(qv__column *column, uint64_t row, uint64_t max_rows, qv__vector_run *out, qv_error *err);
 void qv__vector_run_free(qv__vector_run *run);
 
-/* Checks everything that can be checked: container, each page decoded, lengths, level rules. */
+/* Checks everything that can be checked: container, each page decoded, lengths, level rules. Problems are told to `problem`, and
+ * the call returns QV_OK all the same; another status means that the check itself could not go on. */
 typedef void (*qv__problem_fn)(void *ctx, const char *object, const char *what);
 qv_status qv__file_verify(qv__file *file, qv__problem_fn problem, void *ctx, qv__job *job, qv_error *err);
 /* The structure as JSON (columns, pages, encodings in short notation). */

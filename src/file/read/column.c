@@ -607,6 +607,19 @@ static double page_bytes(const qv__page *page)
     return bytes;
 }
 
+/* What `n` rows of a page become, where that is far more than the bytes they touch. */
+static double decoded_bytes(const qv__node *node, size_t i, double n)
+{
+    int bits = node->type ? qv__value_bits(node->type) : -1;
+    const qv__page21 *page = node->pages ? &node->pages[i] : NULL;
+
+    if (page && page->layout == QV_LAYOUT_CONSTANT && page->has_value_buffer)
+        return n * (double) page->page->buffers[0].len;
+    if (page && page->dictionary && page->n_dictionary_items && bits < 0)
+        return n * (4 + (double) page->page->buffers[2].len / (double) page->n_dictionary_items);
+    return bits > 0 ? n * bits / 8 : 0;
+}
+
 /* A column's bytes, spread evenly over the rows of its pages; columns below lists are not cut by rows. */
 static double node_cost(const qv__column *column, const qv__node *node, uint64_t row, uint64_t n, bool by_rows)
 {
@@ -618,7 +631,8 @@ static double node_cost(const qv__column *column, const qv__node *node, uint64_t
         double bytes = page_bytes(page);
         all += bytes;
         if (from < to)
-            cost += bytes * (double) (to - from) / (double) page->length;
+            cost += QV_MAX(bytes * (double) (to - from) / (double) page->length,
+                           decoded_bytes(node, i, (double) (to - from)));
     }
     if (!by_rows)
         cost = column->n_rows ? all * (double) n / (double) column->n_rows : 0;

@@ -199,7 +199,7 @@ qv_status qv__emit_zipped(const qv__coding *coding, qv__piece payload, qv__scrat
 qv_status qv__inflate(qv__scheme scheme, qv__piece bytes, qv__buffer *out, qv_error *err);
 /* Appends all values of `items` picked by `indices` (of `bits`, `base` is subtracted; all in range). */
 qv_status qv__sink_gather(const qv__array *items, const uint8_t *indices, unsigned bits, uint64_t n, qv__sink *sink,
-                     qv_error *err);
+                          qv_error *err);
 
 /* ------------------------------------------------------------------ levels */
 

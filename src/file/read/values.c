@@ -464,7 +464,7 @@ static qv_status gather_fixed(const qv__array *items, const uint8_t *indices, un
 }
 
 qv_status qv__sink_gather(const qv__array *items, const uint8_t *indices, unsigned bits, uint64_t n, qv__sink *sink,
-                     qv_error *err)
+                          qv_error *err)
 {
     QV_TRY(check_indices(indices, bits, n, (uint64_t) items->length, err));
     if (sink->kind == QV_SINK_FIXED)
