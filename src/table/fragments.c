@@ -1,0 +1,224 @@
+/* Fragments: the packed messages of a manifest, unpacked and checked into plain structures. Nothing in them is believed that
+ * can be checked without opening a file. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "table/table_private.h"
+
+#define MAX_FRAGMENT_ID   UINT32_MAX          /* row addresses keep the id in 32 bits */
+#define MAX_PHYSICAL_ROWS (UINT64_C(1) << 32) /* and the row in 32 */
+
+static const struct {
+    const char *text;
+    qv__file_version version;
+} formats[] = { { "2.0", { 2, 0 } }, { "2.1", { 2, 1 } }, { "2.2", { 2, 2 } } };
+
+bool qv__version_of_text(const char *text, qv__file_version *out)
+{
+    for (size_t i = 0; i < QV_COUNT_OF(formats); i++) {
+        if (strcmp(text, formats[i].text) == 0) {
+            *out = formats[i].version;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *text_of_version(qv__file_version version)
+{
+    for (size_t i = 0; i < QV_COUNT_OF(formats); i++)
+        if (version.major == formats[i].version.major && version.minor == formats[i].version.minor)
+            return formats[i].text;
+    return NULL;
+}
+
+static qv_status parse_version(const Lance__Table__DataFile *message, qv__file_version *out, qv_error *err)
+{
+    uint32_t major = message->file_major_version, minor = message->file_minor_version;
+
+    if (major == 0 && minor == 3) { /* as manifests wrote 2.0 once */
+        *out = (qv__file_version){ 2, 0 };
+        return QV_OK;
+    }
+    if (major != 2 || minor > 2)
+        return qv__fail(err, QV_UNSUPPORTED, "data file \"%.100s\" has format version %" PRIu32 ".%" PRIu32 "%s",
+                        message->path ? message->path : "", major, minor, major == 0 ? " (legacy)" : "");
+    *out = (qv__file_version){ (uint16_t) major, (uint16_t) minor };
+    return QV_OK;
+}
+
+static qv_status parse_file(const Lance__Table__DataFile *message, qv__data_file *out, qv_error *err)
+{
+    if (!message->path || !message->path[0])
+        return qv__fail(err, QV_CORRUPT, "a data file without path");
+    QV_TRY(parse_version(message, &out->version, err));
+    if (message->n_fields != message->n_column_indices)
+        return qv__fail(err, QV_CORRUPT, "data file \"%.100s\" lists %zu fields, but %zu columns", message->path,
+                        message->n_fields, message->n_column_indices);
+    out->path = message->path;
+    out->field_ids = message->fields;
+    out->columns = message->column_indices;
+    out->n_fields = message->n_fields;
+    out->size_bytes = message->file_size_bytes;
+    out->has_base = message->has_base_id;
+    out->base_id = message->base_id;
+    return QV_OK;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *) a, y = *(const int32_t *) b;
+
+    return (x > y) - (x < y);
+}
+
+/* At most one live file per field: collects the ids of all files, sorts, looks for twins. */
+static qv_status check_overlap(const qv__fragment *fragment, qv_error *err)
+{
+    qv_status st = QV_OK;
+    int32_t *ids = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < fragment->n_files; i++)
+        n += fragment->files[i].n_fields;
+    QV_CHECK(QV_NEW(&ids, n, err));
+    n = 0;
+    for (size_t i = 0; i < fragment->n_files; i++)
+        for (size_t j = 0; j < fragment->files[i].n_fields; j++)
+            if (fragment->files[i].field_ids[j] >= 0)
+                ids[n++] = fragment->files[i].field_ids[j];
+    qsort(ids, n, sizeof *ids, compare_ids);
+    for (size_t i = 1; i < n; i++)
+        if (ids[i] == ids[i - 1])
+            QV_CHECK(qv__fail(err, QV_CORRUPT, "field %" PRId32 " is stored twice", ids[i]));
+done:
+    qv__free(ids);
+    return st;
+}
+
+static qv_status parse_deletion(const Lance__Table__DeletionFile *message, qv__arena *arena, qv__fragment *out,
+                                qv_error *err)
+{
+    qv__deletion_file *file = qv__arena_alloc(arena, 1, sizeof *file);
+
+    if (!file)
+        return qv__fail_nomem(err, sizeof *file);
+    if (message->file_type > 1)
+        return qv__fail(err, QV_UNSUPPORTED, "a deletion file of type %" PRIu32, message->file_type);
+    if (out->physical_rows && message->num_deleted_rows > out->physical_rows)
+        return qv__fail(err, QV_CORRUPT, "%" PRIu64 " of %" PRIu64 " rows are said to be deleted",
+                        message->num_deleted_rows, out->physical_rows);
+    *file = (qv__deletion_file){ .is_bitmap = message->file_type == 1,
+                                 .read_version = message->read_version,
+                                 .id = message->id,
+                                 .n_deleted = message->num_deleted_rows,
+                                 .has_base = message->has_base_id,
+                                 .base_id = message->base_id };
+    out->deletion = file;
+    return QV_OK;
+}
+
+static qv_status parse_fragment(const Lance__Table__DataFragment *message, qv__arena *arena, qv__fragment *out,
+                                qv__lineage *lineage, qv_error *err)
+{
+    out->id = message->id;
+    out->physical_rows = message->physical_rows;
+    if (message->n_overlays)
+        return qv__fail(err, QV_UNSUPPORTED, "data overlay files");
+    if (message->physical_rows > MAX_PHYSICAL_ROWS)
+        return qv__fail(err, QV_CORRUPT, "%" PRIu64 " rows are more than a fragment can have", message->physical_rows);
+    out->n_files = message->n_files;
+    out->files = qv__arena_alloc(arena, message->n_files + 1, sizeof *out->files);
+    if (!out->files)
+        return qv__fail_nomem(err, message->n_files * sizeof *out->files);
+    for (size_t i = 0; i < message->n_files; i++)
+        QV_TRY(parse_file(message->files[i], &out->files[i], err));
+    if (out->n_files > 1 || (out->n_files == 1 && out->files[0].n_fields > 1))
+        QV_TRY(check_overlap(out, err));
+    if (message->deletion_file)
+        QV_TRY(parse_deletion(message->deletion_file, arena, out, err));
+    if (message->has_inline_row_ids) /* an empty sequence is one too, so the pointer must not be NULL */
+        lineage->row_ids =
+            (qv__section){ message->inline_row_ids.data ? message->inline_row_ids.data : (const uint8_t *) "",
+                           message->inline_row_ids.len };
+    lineage->spilled = message->column_row_ids != NULL;
+    return QV_OK;
+}
+
+static qv_status unpack_fragment(ProtobufCBinaryData packed, qv__arena *arena, Lance__Table__DataFragment **out,
+                                 qv_error *err)
+{
+    ProtobufCMessage *message;
+
+    QV_TRY(qv__message_unpack(&lance__table__data_fragment__descriptor, packed.data, packed.len, arena, &message, err));
+    *out = (Lance__Table__DataFragment *) message;
+    return QV_OK;
+}
+
+qv_status qv__fragments_parse(const Lance__Table__Manifest *head, qv__arena *arena, qv__fragment **fragments,
+                              qv__lineage **lineage, qv_error *err)
+{
+    size_t n = head->n_fragments;
+    qv__fragment *list = qv__arena_alloc(arena, n + 1, sizeof *list);
+    qv__lineage *lines = qv__arena_alloc(arena, n + 1, sizeof *lines);
+
+    if (!list || !lines)
+        return qv__fail_nomem(err, n * sizeof *list);
+    for (size_t i = 0; i < n; i++) {
+        Lance__Table__DataFragment *message;
+        qv_status st = unpack_fragment(head->fragments[i], arena, &message, err);
+        if (st != QV_OK)
+            return qv__fail_in(err, st, "fragment %zu of the list", i);
+        st = parse_fragment(message, arena, &list[i], &lines[i], err);
+        if (st != QV_OK)
+            return qv__fail_in(err, st, "fragment %" PRIu64, message->id);
+        if (list[i].id > MAX_FRAGMENT_ID || (head->has_max_fragment_id && list[i].id > head->max_fragment_id))
+            return qv__fail(err, QV_CORRUPT, "fragment id %" PRIu64 " is above the table's highest", list[i].id);
+        if (i && list[i].id <= list[i - 1].id)
+            return qv__fail(err, QV_CORRUPT, "fragment %" PRIu64 " comes after fragment %" PRIu64, list[i].id,
+                            list[i - 1].id);
+    }
+    *fragments = list;
+    *lineage = lines;
+    return QV_OK;
+}
+
+qv_status qv__data_format(const Lance__Table__Manifest *head, const qv__fragment *fragments, const char **out,
+                          qv_error *err)
+{
+    const char *format = head->data_format && head->data_format->version ? head->data_format->version : "";
+    bool mixed = head->reader_feature_flags & QV_FLAG_MIXED_VERSIONS;
+    qv__file_version version;
+
+    for (size_t i = 0; i < head->n_fragments; i++) {
+        for (size_t j = 0; j < fragments[i].n_files; j++) {
+            const qv__data_file *file = &fragments[i].files[j];
+            const char *text = text_of_version(file->version);
+            format = *format ? format : text;
+            if (!mixed && strcmp(format, text) != 0)
+                return qv__fail(err, QV_CORRUPT, "data file \"%.100s\" has version %s in a table of version %s",
+                                file->path, text, format);
+        }
+    }
+    if (!*format)
+        format = head->writer_feature_flags & QV_FLAG_V2_FORMAT ? "2.0" : "0.1";
+    if (!qv__version_of_text(format, &version))
+        return qv__fail(err, QV_UNSUPPORTED, "data format \"%.32s\"", format);
+    *out = text_of_version(version);
+    return QV_OK;
+}
+
+qv_status qv__fragment_rows(ProtobufCBinaryData packed, uint64_t *physical, uint64_t *deleted, qv_error *err)
+{
+    qv_status st = QV_OK;
+    Lance__Table__DataFragment *message;
+    qv__arena arena;
+
+    qv__arena_init(&arena, qv__message_limit(packed.len));
+    QV_CHECK(unpack_fragment(packed, &arena, &message, err));
+    *physical = message->physical_rows;
+    *deleted = message->deletion_file ? message->deletion_file->num_deleted_rows : 0;
+done:
+    qv__arena_reset(&arena);
+    return st;
+}
