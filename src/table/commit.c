@@ -168,6 +168,9 @@ static qv_status catch_up(commit *c, qv_error *err)
                        : QV_OK;
     }
     QV_TRY(qv__newest_version_after(c->table, on->version, on->names, &version, err));
+    if (version < on->version || !qv__manifest_is_stored(c->table, on))
+        return qv__fail(err, QV_CONFLICT, "%s: version %" PRIu64 " was replaced meanwhile", qv__store_uri(c->table),
+                        on->version);
     for (uint64_t next = on->version + 1; next <= version; next++)
         QV_TRY(follow(c, next, err));
     return qv__flags_check_write(newest(c)->head, err);

@@ -209,7 +209,7 @@ static qv_status take_payload(container *c, uint32_t entry, const uint8_t **payl
 static qv_status decode_object(container *c, unsigned depth, qv__buffer *out, qv_error *err)
 {
     container keys = *c;
-    const uint8_t *payload;
+    const uint8_t *payload = NULL;
 
     for (size_t i = 0; i < c->n; i++) /* the values come after all keys */
         QV_TRY(take_payload(c, load_be32(c->entries + 4 * i), &payload, err));
@@ -230,7 +230,7 @@ static qv_status decode_object(container *c, unsigned depth, qv__buffer *out, qv
 
 static qv_status decode_container(const uint8_t *bytes, size_t len, unsigned depth, qv__buffer *out, qv_error *err)
 {
-    const uint8_t *payload;
+    const uint8_t *payload = NULL;
     container c;
 
     if (depth > QV_JSON_MAX_DEPTH)
@@ -260,7 +260,7 @@ qv_status qv__jsonb_decode(const uint8_t *bytes, size_t len, qv__buffer *out, qv
 bool qv__jsonb_find(const uint8_t *bytes, size_t len, const char *key, uint32_t *entry, qv__section *payload)
 {
     size_t key_len = strlen(key), found;
-    const uint8_t *at;
+    const uint8_t *at = NULL;
     container c;
 
     if (open_container(bytes, len, &c, NULL) != QV_OK || c.kind != QV_JSONB_OBJECT)

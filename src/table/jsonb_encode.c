@@ -94,7 +94,7 @@ static bool parse_hex4(parser *p, uint32_t *out)
 /* After "\u". A high surrogate must be followed by a low one. */
 static qv_status parse_unicode(parser *p)
 {
-    uint32_t c, low;
+    uint32_t c = 0, low = 0;
 
     if (!parse_hex4(p, &c))
         return fail(p, "four hexadecimal digits expected");
@@ -249,7 +249,7 @@ static qv_status append_number(parser *p, const char *text, bool integral)
 {
     bool negative = text[0] == '-';
     uint64_t magnitude;
-    double value;
+    double value = 0;
 
     if (integral && parse_magnitude(text + negative, &magnitude)) {
         if (!negative)
@@ -468,7 +468,7 @@ qv_status qv__jsonb_encode(const uint8_t *text, size_t len, qv__buffer *out, qv_
     qv_status st = QV_OK;
     size_t base = out->len;
     parser p = { .text = text, .at = text, .end = text + len, .out = out, .err = err };
-    uint32_t entry;
+    uint32_t entry = 0;
 
     /* room for a scalar's header and entry; a container is a document by itself */
     skip_space(&p);

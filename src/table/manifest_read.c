@@ -114,6 +114,22 @@ done:
     return st;
 }
 
+bool qv__manifest_is_stored(qv__store *table, const qv__manifest *manifest)
+{
+    qv__object *object = NULL;
+    qv__bytes bytes = { 0 };
+    char name[QV_NAME_BYTES];
+    bool same = false;
+
+    qv__manifest_name(manifest->version, manifest->names, name);
+    if (qv__object_open(table, name, &object, NULL) == QV_OK && qv__object_size(object) == manifest->bytes.len &&
+        qv__object_read(object, 0, manifest->bytes.len, &bytes, NULL) == QV_OK)
+        same = memcmp(bytes.data, manifest->bytes.data, bytes.len) == 0;
+    qv__bytes_unref(&bytes);
+    qv__object_unref(object);
+    return same;
+}
+
 void qv__manifest_free(qv__manifest *manifest)
 {
     if (!manifest)

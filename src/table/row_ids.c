@@ -217,7 +217,7 @@ static qv_status read_hidden(qv__snapshot *snapshot, size_t fragment, uint64_t *
     qv__type *type = NULL;
     qv__field field = { 0 };
     qv__file *file;
-    size_t at;
+    size_t at = 0;
 
     QV_TRY(find_hidden(f, &at, err));
     QV_CHECK(qv__snapshot_file(snapshot, fragment, at, &file, err));

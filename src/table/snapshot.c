@@ -203,6 +203,21 @@ qv_status qv__snapshot_open(qv__store *table, uint64_t version, qv__snapshot **o
     return qv__snapshot_of(table, manifest, NULL, out, err);
 }
 
+qv_status qv__snapshot_newest(qv__snapshot *known, qv__snapshot **out, qv_error *err)
+{
+    const qv__manifest *on = known->manifest;
+    qv__manifest *manifest;
+    uint64_t version;
+
+    QV_TRY(qv__newest_version_after(known->table, on->version, on->names, &version, err));
+    if (version == on->version && qv__manifest_is_stored(known->table, on)) {
+        *out = qv__snapshot_ref(known);
+        return QV_OK;
+    }
+    QV_TRY(load_newest(known->table, &manifest, err));
+    return qv__snapshot_of(known->table, manifest, known, out, err);
+}
+
 /* ------------------------------------------------------------------ closing */
 
 static void clear_cache(qv__fragment_cache *cache, size_t n_files, size_t n_columns)

@@ -41,6 +41,9 @@ typedef struct qv__snapshot qv__snapshot;
 /* `table` is the store of the table's folder. version 0: the latest. QV_NOT_FOUND: no table, or no such version.
  * QV_UNSUPPORTED: a feature flag, format version or logical type that Quiver does not know, by name and number. */
 qv_status qv__snapshot_open(qv__store *table, uint64_t version, qv__snapshot **out, qv_error *err);
+/* The newest version for a handle that knows `known`: mostly two look-ups by name instead of a listing. *out is `known` itself
+ * (with a reference) when nothing is newer, else it shares what `known` has opened. QV_NOT_FOUND: the table is gone. */
+qv_status qv__snapshot_newest(qv__snapshot *known, qv__snapshot **out, qv_error *err);
 qv__snapshot *qv__snapshot_ref(qv__snapshot *snapshot);
 void qv__snapshot_unref(qv__snapshot *snapshot);
 uint64_t qv__snapshot_version(const qv__snapshot *snapshot);

@@ -72,23 +72,21 @@ done:
 
 static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *) a, *(char *const *) b); }
 
-/* One block: the structure, the tags, the names. So one qv__free releases it all. */
-static qv_status pack_tags(char *const *list, const uint64_t *versions, size_t n, qv_tags **out, qv_error *err)
+/* The first n names move into *out. */
+static qv_status pack_tags(char **list, const uint64_t *versions, size_t n, qv_tags **out, qv_error *err)
 {
-    size_t len = sizeof(qv_tags) + n * sizeof(qv_tag_info);
     qv_tags *tags;
 
-    for (size_t i = 0; i < n; i++)
-        len += strlen(list[i]) + 1;
-    QV_TRY(qv__new((void **) &tags, 1, len, err));
+    QV_TRY(QV_NEW(&tags, 1, err));
+    qv_status st = QV_NEW(&tags->tags, n, err);
+    if (st != QV_OK) {
+        qv__free(tags);
+        return st;
+    }
     tags->n = n;
-    tags->tags = (qv_tag_info *) (tags + 1);
-    char *text = (char *) (tags->tags + n);
     for (size_t i = 0; i < n; i++) {
-        size_t bytes = strlen(list[i]) + 1;
-        memcpy(text, list[i], bytes);
-        tags->tags[i] = (qv_tag_info){ text, versions[i] };
-        text += bytes;
+        tags->tags[i] = (qv_tag_info){ list[i], versions[i] };
+        list[i] = NULL;
     }
     *out = tags;
     return QV_OK;
@@ -106,7 +104,7 @@ qv_status qv__list_tags(qv__store *table, qv_tags **out, qv_error *err)
         qsort(list.items, list.n, sizeof *list.items, compare_names);
     QV_CHECK(QV_NEW(&versions, list.n, err));
     for (size_t i = 0; i < list.n; i++) {
-        bool is_ours;
+        bool is_ours = false;
         st = read_tag(table, list.items[i], &versions[kept], &is_ours, err);
         if (st == QV_NOT_FOUND) /* deleted since the listing */
             continue;

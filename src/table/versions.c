@@ -97,8 +97,8 @@ qv_status qv__newest_version_after(qv__store *table, uint64_t known, qv__names n
         qv__names listed;
         QV_TRY(qv__newest_version(table, &at, &listed, err));
     }
-    if (at < known)
-        return qv__fail(err, QV_NOT_FOUND, "%s: version %" PRIu64 " is gone", qv__store_uri(table), known);
+    if (!at)
+        return qv__fail(err, QV_NOT_FOUND, "%s is not a table: no versions", qv__store_uri(table));
     *version = at;
     return QV_OK;
 }
