@@ -5,10 +5,11 @@
 #include "arrow/compute/compute.h"
 #include "table/table_private.h"
 
-#define EXTENSION   "ARROW:extension:name"
-#define SHOWN_JSON  "arrow.json"
-#define STORED_JSON "lance.json"
-#define MAX_DEPTH   64
+#define EXTENSION          "ARROW:extension:name"
+#define EXTENSION_METADATA "ARROW:extension:metadata"
+#define SHOWN_JSON         "arrow.json"
+#define STORED_JSON        "lance.json"
+#define MAX_DEPTH          64
 
 static bool is_json(const qv__field *field)
 {
@@ -85,8 +86,11 @@ static qv_status convert_field(const qv__field *from, bool to_stored, qv__field 
     QV_CHECK(qv__field_init(&field, from->name, type, from->nullable, err));
     field.id = from->id;
     QV_CHECK(qv__metadata_copy(&field.metadata, &from->metadata, err));
-    if (is_json(from))
+    if (is_json(from)) {
         QV_CHECK(qv__metadata_set(&field.metadata, EXTENSION, to_stored ? STORED_JSON : SHOWN_JSON, 10, err));
+        if (to_stored && !qv__metadata_get(&field.metadata, EXTENSION_METADATA, NULL))
+            QV_CHECK(qv__metadata_set(&field.metadata, EXTENSION_METADATA, "", 0, err)); /* others compare it */
+    }
     *out = field;
     field = (qv__field){ 0 };
 done:
