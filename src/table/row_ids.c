@@ -351,6 +351,19 @@ static qv_status get_index(qv__snapshot *snapshot, qv__row_index **out, qv_error
     return QV_OK;
 }
 
+qv_status qv__row_ids_check_unique(qv__snapshot *snapshot, qv_error *err)
+{
+    qv__row_index *index;
+
+    QV_TRY(get_index(snapshot, &index, err));
+    for (size_t i = 1; i < index->n; i++)
+        if (index->runs[i].id - index->runs[i - 1].id < index->runs[i - 1].n)
+            return qv__fail(err, QV_CORRUPT, "row id %" PRIu64 " belongs to rows of fragments %" PRIu64 " and %" PRIu64,
+                            index->runs[i].id, snapshot->fragments[index->runs[i - 1].fragment].id,
+                            snapshot->fragments[index->runs[i].fragment].id);
+    return QV_OK;
+}
+
 /* The last run that starts at or before the id. */
 static const run *find_run(const qv__row_index *index, uint64_t id)
 {

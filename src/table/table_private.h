@@ -235,6 +235,8 @@ qv_status qv__deletions_load(qv__snapshot *snapshot, size_t fragment, qv__deleti
 qv_status qv__row_ids_expand(qv__section packed, uint64_t n, uint64_t *out, qv_error *err);
 qv_status qv__row_ids_load(qv__snapshot *snapshot, size_t fragment, qv__row_ids **out, qv_error *err);
 void qv__row_index_free(qv__row_index *index);
+/* QV_CORRUPT when two live rows have the same stable id. */
+qv_status qv__row_ids_check_unique(qv__snapshot *snapshot, qv_error *err);
 
 /* ------------------------------------------------------------------ fragment_column.c */
 
