@@ -154,7 +154,7 @@ static int take_name(local_upload *self, qv__put_mode mode, bool *introduced)
     int failed = qv__sys_rename(self->temp, self->head.path, false);
 
     *introduced = failed == 0;
-    if (failed == EEXIST && mode == QV_PUT_REPLACE)
+    if (failed == EEXIST && mode != QV_PUT_IF_ABSENT)
         failed = qv__sys_rename(self->temp, self->head.path, true);
     return failed;
 }
@@ -175,7 +175,7 @@ qv_status qv__local_upload_commit(qv__upload *upload, qv__put_mode mode, qv_erro
     bool introduced = false, renamed = false;
 
     QV_CHECK(flush(self, err));
-    int failed = qv__sys_sync(self->fd, self->temp);
+    int failed = mode == QV_PUT_HINT ? 0 : qv__sys_sync(self->fd, self->temp);
     if (failed)
         QV_CHECK(qv__sys_fail(err, failed, "object \"%s\" cannot be synced", upload->path));
     failed = take_name(self, mode, &introduced);
@@ -184,7 +184,8 @@ qv_status qv__local_upload_commit(qv__upload *upload, qv__put_mode mode, qv_erro
     if (failed)
         QV_CHECK(qv__sys_fail(err, failed, "object \"%s\" cannot be put in place", upload->path));
     renamed = true;
-    QV_CHECK(sync_folder_of(self, err));
+    if (mode != QV_PUT_HINT)
+        QV_CHECK(sync_folder_of(self, err));
 done:
     if (st != QV_OK && !renamed)
         qv__sys_unlink(self->temp);

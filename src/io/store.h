@@ -42,7 +42,11 @@ qv_status qv__store_get(qv__store *store, const char *name, uint64_t max_len, qv
 qv_status qv__store_exists(qv__store *store, const char *name, bool *out, qv_error *err); /* objects, not folders */
 
 /* --- writing: nothing is visible under `name` before commit; commit returns after file and folder are synced --- */
-typedef enum qv__put_mode { QV_PUT_REPLACE, QV_PUT_IF_ABSENT } qv__put_mode; /* IF_ABSENT: QV_EXISTS when taken */
+typedef enum qv__put_mode {
+    QV_PUT_REPLACE,
+    QV_PUT_IF_ABSENT, /* QV_EXISTS when taken */
+    QV_PUT_HINT       /* replaces, in place at once but not synced: for what may be lost or torn by a power failure */
+} qv__put_mode;
 qv_status qv__upload_begin(qv__store *store, const char *name, qv__upload **out,
                            qv_error *err); /* makes missing folders */
 qv_status qv__upload_write(qv__upload *upload, const void *bytes, size_t n, qv_error *err);

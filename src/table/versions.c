@@ -108,7 +108,7 @@ void qv__write_version_hint(qv__store *table, uint64_t version)
     char text[64];
     int len = snprintf(text, sizeof text, "{\"version\":%" PRIu64 "}", version);
 
-    qv__store_put(table, HINT_NAME, text, (size_t) len, QV_PUT_REPLACE, NULL);
+    qv__store_put(table, HINT_NAME, text, (size_t) len, QV_PUT_HINT, NULL);
 }
 
 qv_status qv__latest_version(qv__store *table, uint64_t *out, qv_error *err)
