@@ -76,8 +76,22 @@ void qpy_fault_capture(qpy_fault *fault)
 
 const char *qpy_fault_message(const qpy_fault *fault) { return fault == NULL ? "" : fault->message; }
 
+/* Makes an exception that tells its status in an attribute of that name, and raises it. */
+static void raise_with_status(PyObject *exception, qv_status number)
+{
+    PyObject *status = PyUnicode_FromString(qv_status_name(number));
+
+    if (status == NULL || PyObject_SetAttrString(exception, "status", status) != 0)
+        PyErr_Clear();
+    PyErr_SetObject((PyObject *) Py_TYPE(exception), exception);
+    Py_DecRef(status);
+    Py_DecRef(exception);
+}
+
 bool qpy_fault_raise(qpy_fault *fault)
 {
+    PyObject *exception;
+
     if (fault == NULL)
         return false;
     if (fault->type != NULL) {
@@ -88,7 +102,9 @@ bool qpy_fault_raise(qpy_fault *fault)
     if (!fault->formatted)
         return false;
     fault->formatted = false;
-    PyErr_SetString(fault->code == ENOMEM ? PyExc_MemoryError : PyExc_ValueError, fault->message);
+    exception = PyObject_CallFunction(fault->code == ENOMEM ? PyExc_MemoryError : PyExc_ValueError, "s", fault->message);
+    if (exception != NULL)
+        raise_with_status(exception, QV_SCHEMA);
     return true;
 }
 
@@ -115,20 +131,14 @@ static PyObject *class_of(const qv_error *err)
 
 PyObject *qpy_raise(const qv_error *err)
 {
-    PyObject *exception, *status;
+    PyObject *exception;
 
     if (err->status == QV_IO && err->sys_errno != 0)
         exception = PyObject_CallFunction(PyExc_OSError, "is", err->sys_errno, err->message);
     else
         exception = PyObject_CallFunction(class_of(err), "s", err->message);
-    if (exception == NULL)
-        return NULL;
-    status = PyUnicode_FromString(qv_status_name(err->status));
-    if (status == NULL || PyObject_SetAttrString(exception, "status", status) != 0)
-        PyErr_Clear();
-    PyErr_SetObject((PyObject *) Py_TYPE(exception), exception);
-    Py_DecRef(status);
-    Py_DecRef(exception);
+    if (exception != NULL)
+        raise_with_status(exception, err->status);
     return NULL;
 }
 

@@ -294,6 +294,12 @@ static PyObject *schema_metadata(PyObject *object, void *closure)
     return metadata_dict(((schema_object *) object)->schema.metadata);
 }
 
+static PyObject *schema_field(PyObject *object, void *closure)
+{
+    (void) closure;
+    return to_tuple(&((schema_object *) object)->schema);
+}
+
 static PyObject *schema_repr(PyObject *object)
 {
     PyObject *fields = schema_fields(object, NULL);
@@ -324,6 +330,7 @@ static PyMethodDef schema_methods[] = {
 };
 static PyGetSetDef schema_getset[] = {
     { "fields", schema_fields, NULL, "Tuple of (name, format, nullable, metadata, children, dictionary).", NULL },
+    { "field", schema_field, NULL, "The whole as one field tuple (of a type: its format and children).", NULL },
     { "names", schema_names, NULL, "List of the column names.", NULL },
     { "metadata", schema_metadata, NULL, "Dict of bytes, or None.", NULL },
     { NULL, NULL, NULL, NULL, NULL },

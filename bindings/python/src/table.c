@@ -320,9 +320,6 @@ static int bound(PyObject *object, bool *has, float *out)
 /* One vector with NaN finds nothing: the same search below every distance. */
 static void never(qpy_vectors *query, qv_search_options *options)
 {
-    static const double zero;
-
-    (void) zero;
     options->has_upper = true;
     options->upper_bound = -INFINITY;
     options->has_lower = false;

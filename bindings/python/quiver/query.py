@@ -1,0 +1,442 @@
+"""Query builders: what :meth:`LanceTable.search` and the ``take_...`` calls give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NoReturn, Optional, TypeVar, Union
+
+from . import _lazy, _quiver
+from ._absent import absent, absent_class
+from .common import seconds
+from .schema import valid_fields, vector_columns
+
+if TYPE_CHECKING:
+    from .table import LanceTable
+
+_METRICS = {"l2": 1, "cosine": 2, "dot": 3, "hamming": 4}
+_GENERATED = ("_distance", "_rowid", "_rowaddr")
+_NO_VECTOR = "There is no vector column in the data. Please specify the vector column name for vector search"
+T = TypeVar("T")
+Self = TypeVar("Self", bound="BaseQueryBuilder")
+
+
+def flatten_columns(table: Any, flatten: Union[int, bool, None] = None) -> Any:
+    """A ``pa.Table`` with its struct columns taken apart: all of them (True), or so many levels."""
+    pa = _lazy.pyarrow("flatten")
+    if flatten is None or flatten is False:
+        return table
+    if flatten is not True and flatten <= 0:
+        raise ValueError("Please specify a positive integer for flatten or the boolean value `True`")
+    level = 0
+    while any(pa.types.is_struct(one.type) for one in table.schema) and (flatten is True or level < flatten):
+        table = table.flatten()
+        level += 1
+    return table
+
+
+def _rechunk(reader: Any, rows: int) -> Iterator[Any]:
+    """The batches of a reader, cut and joined so that each has ``rows`` rows, the last one maybe fewer."""
+    pa = _lazy.pyarrow("to_batches()")
+    kept: List[Any] = []
+    n = 0
+    for batch in reader:
+        while batch.num_rows > 0:
+            part = batch.slice(0, rows - n)
+            batch = batch.slice(part.num_rows)
+            kept.append(part)
+            n += part.num_rows
+            if n == rows:
+                yield pa.concat_batches(kept)
+                kept, n = [], 0
+    if kept:
+        yield pa.concat_batches(kept)
+
+
+class BaseQueryBuilder:
+    """Columns and results, which all queries share."""
+
+    def __init__(self, table: LanceTable) -> None:
+        self._table = table
+        self._columns: Optional[List[str]] = None
+        self._with_row_id = False
+
+    def _run(self, timeout: Optional[float], batch_rows: int = 0) -> _quiver.Stream:
+        raise NotImplementedError
+
+    def _explain(self, error: ValueError) -> Exception:
+        """The error as users of the interface know it: which column is unknown, and what there is."""
+        fields = self._table._inner.schema().fields
+        text = str(error)
+        if "_rowoffset" in (self._columns or []):
+            return absent("select(['_rowoffset']): the column _rowoffset is")
+        if getattr(error, "status", None) == "QV_NOT_FOUND":
+            for name in self._columns or []:
+                if f'"{name}"' in text or f"'{name}'" in text or f"`{name}`" in text:
+                    known = ", ".join(valid_fields(fields))
+                    return ValueError(f"Invalid input, Schema error: No field named {name}. Valid fields are {known}.")
+        return error
+
+    def _stream(self, timeout: Any, batch_rows: int = 0) -> _quiver.Stream:
+        limit = seconds(timeout)
+        try:
+            return self._run(limit, batch_rows)
+        except ValueError as error:
+            explained = self._explain(error)
+            if explained is error:
+                raise
+            raise explained from error
+
+    # ---- what to return
+
+    def select(self: Self, columns: Union[List[str], Dict[str, Any]]) -> Self:
+        """Which columns to return, in this order; nested ones with dots. ValueError: not a list."""
+        if isinstance(columns, dict):
+            raise absent("select with a dict: SQL expressions are")
+        if not isinstance(columns, list):
+            raise ValueError("columns must be a list or a dictionary")
+        if any(not isinstance(name, str) for name in columns):
+            raise absent("select with (name, expression) pairs: SQL expressions are")
+        for name in columns:
+            if columns.count(name) > 1:
+                raise ValueError(f"Invalid input, Duplicate column name: {name}")
+        self._columns = list(columns) or None
+        return self
+
+    def use_lsm(self: Self, enable: bool) -> Self:
+        """Accepted: tables without an LSM write path read the same either way."""
+        return self
+
+    def with_row_address(self: Self, with_row_address: bool = True) -> Self:
+        """Accepted and ignored, as in the reference; select ``_rowaddr`` instead."""
+        return self
+
+    def with_fragments(self: Self, fragments: Any) -> Self:
+        raise absent("with_fragments is")
+
+    def fragment_ids(self: Self, fragment_ids: List[int]) -> Self:
+        raise absent("fragment_ids is")
+
+    # ---- results
+
+    def to_list(self, *, timeout: Any = None) -> List[Dict[str, Any]]:
+        """All rows as a list of dicts; vectors are lists of floats."""
+        return self._stream(timeout).to_list()
+
+    def to_arrow(self, *, timeout: Any = None) -> Any:
+        """All rows as ``pa.Table`` (needs pyarrow)."""
+        pa = _lazy.pyarrow("to_arrow()")
+        return pa.table(self._stream(timeout).read_all())
+
+    def to_batches(self, batch_size: Optional[int] = None, *, timeout: Any = None) -> Any:
+        """A ``pa.RecordBatchReader``; with ``batch_size`` each batch but the last has so many rows."""
+        pa = _lazy.pyarrow("to_batches()")
+        reader = pa.RecordBatchReader.from_stream(self._stream(timeout, batch_size or 0))
+        if batch_size is None:
+            return reader
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        return pa.RecordBatchReader.from_batches(reader.schema, _rechunk(reader, batch_size))
+
+    def to_pandas(
+        self,
+        flatten: Union[int, bool, None] = None,
+        *,
+        blob_mode: str = "lazy",
+        timeout: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """All rows as a pandas ``DataFrame``.
+
+        flatten: True takes struct columns apart at every level, a number at so many.
+        """
+        if blob_mode not in ("lazy", "bytes", "descriptions"):
+            raise ValueError("blob_mode must be one of 'lazy', 'bytes', 'descriptions'")
+        _lazy.need("pandas", "to_pandas()")
+        return flatten_columns(self.to_arrow(timeout=timeout), flatten).to_pandas(**kwargs)
+
+    def to_df(self) -> Any:
+        """The older name of :meth:`to_pandas`."""
+        return self.to_pandas()
+
+    def to_polars(self, *, timeout: Any = None) -> Any:
+        """All rows as a polars ``DataFrame``."""
+        pl = _lazy.need("polars", "to_polars()")
+        return pl.DataFrame(self._stream(timeout).read_all())
+
+    def to_pydantic(self, model: type[T], *, timeout: Any = None) -> List[T]:
+        """All rows as models; columns that the model does not know are left out."""
+        names = set(model.field_names() if hasattr(model, "field_names") else model.model_fields)  # type: ignore[attr-defined]
+        rows = self.to_list(timeout=timeout)
+        return [model(**{name: value for name, value in row.items() if name in names}) for row in rows]
+
+    def output_schema(self) -> Any:
+        """The schema of the result as ``pa.Schema``."""
+        pa = _lazy.pyarrow("output_schema()")
+        stream = self._stream(None)
+        schema = pa.schema(stream.schema)
+        stream.close()
+        return schema
+
+    def explain_plan(self, verbose: Optional[bool] = False) -> str:
+        raise absent("explain_plan is")
+
+    def analyze_plan(self, distributed_metrics: str = "aggregate") -> str:
+        raise absent("analyze_plan is")
+
+    def to_query_object(self) -> NoReturn:
+        raise absent("to_query_object is")
+
+
+class LanceQueryBuilder(BaseQueryBuilder):
+    """A search or a scan."""
+
+    def __init__(self, table: LanceTable) -> None:
+        super().__init__(table)
+        self._limit: Optional[int] = None
+        self._offset = 0
+
+    def _row_limit(self) -> Optional[int]:
+        if self._limit is not None and not isinstance(self._limit, int):
+            raise ValueError(f"limit must be a valid integer, not {self._limit!r}")
+        return self._limit
+
+    def limit(self: Self, limit: Optional[int]) -> Self:
+        """At most so many rows; None or 0: all of them."""
+        self._limit = None if limit is None or limit <= 0 else limit  # type: ignore[attr-defined]
+        return self
+
+    def offset(self: Self, offset: int) -> Self:
+        """Skips so many rows; a negative number is ignored."""
+        self._offset = max(0, offset)  # type: ignore[attr-defined]
+        return self
+
+    def with_row_id(self: Self, with_row_id: bool) -> Self:
+        """Adds the column ``_rowid`` (uint64)."""
+        self._with_row_id = with_row_id
+        return self
+
+    def where(self: Self, where: Any, prefilter: Optional[bool] = True) -> Self:
+        """Filters are not available yet; None means no filter."""
+        if where is None:
+            return self
+        raise absent("where: SQL filters are")
+
+    def order_by(self: Self, ordering: Any) -> Self:
+        if not ordering:
+            return self
+        raise absent("order_by is")
+
+    def vector(self, vector: Any) -> NoReturn:
+        raise absent("vector() on this query: hybrid search is")
+
+    def text(self, text: Any) -> NoReturn:
+        raise absent("text() on this query: full-text search is")
+
+
+class LanceEmptyQueryBuilder(LanceQueryBuilder):
+    """A plain scan in storage order: ``table.search()``."""
+
+    def _run(self, timeout: Optional[float], batch_rows: int = 0) -> _quiver.Stream:
+        if "_distance" in (self._columns or []):
+            raise self._unknown("_distance")
+        return self._table._fresh().scan(
+            self._columns, self._offset, self._row_limit(), self._with_row_id, False, batch_rows, timeout
+        )
+
+    def _unknown(self, name: str) -> ValueError:
+        known = ", ".join(valid_fields(self._table._inner.schema().fields))
+        return ValueError(f"Invalid input, Schema error: No field named {name}. Valid fields are {known}.")
+
+    def rerank(self, reranker: Any) -> NoReturn:
+        raise NotImplementedError("Reranking is not yet supported.")
+
+
+class LanceVectorQueryBuilder(LanceQueryBuilder):
+    """The nearest neighbours of one or many vectors: ``table.search(vector)``.
+
+    The search is exact: every row is compared. Results come nearest first, ten unless :meth:`limit` says otherwise.
+    """
+
+    def __init__(self, table: LanceTable, query: Any, vector_column: Optional[str] = None) -> None:
+        super().__init__(table)
+        self._query = query
+        self._column = vector_column
+        self._metric = 0
+        self._limit = 10
+        self._lower: Optional[float] = None
+        self._upper: Optional[float] = None
+        self._minimum_nprobes: Optional[int] = None
+        self._maximum_nprobes: Optional[int] = None
+
+    def limit(self, limit: Optional[int]) -> LanceVectorQueryBuilder:
+        """At most so many rows per query vector. ValueError: None, 0 or less."""
+        if limit is None or limit <= 0:
+            raise ValueError("Limit is required for ANN/KNN queries")
+        self._limit = limit
+        return self
+
+    def distance_type(self, distance_type: str) -> LanceVectorQueryBuilder:
+        """How vectors are compared: "l2" (squared), "cosine" (1 - cosine), "dot" (1 - dot product), "hamming" (bits).
+
+        ValueError: another word.
+        """
+        metric = _METRICS.get(distance_type.lower())
+        if metric is None:
+            raise ValueError(
+                f"Invalid distance type '{distance_type}'.  Must be one of l2, cosine, dot, or hamming"
+            )
+        self._metric = metric
+        return self
+
+    metric = distance_type
+
+    def distance_range(
+        self, lower_bound: Optional[float] = None, upper_bound: Optional[float] = None
+    ) -> LanceVectorQueryBuilder:
+        """Only rows with ``lower_bound <= distance < upper_bound``."""
+        self._lower, self._upper = lower_bound, upper_bound
+        return self
+
+    # ---- settings of approximate indexes: an exact search needs none of them
+
+    def _check_nprobes(self) -> LanceVectorQueryBuilder:
+        low, high = self._minimum_nprobes, self._maximum_nprobes
+        if low is not None and high and low > high:
+            raise ValueError("Invalid input, maximum_nprobes must be greater than or equal to minimum_nprobes")
+        return self
+
+    def nprobes(self, nprobes: int) -> LanceVectorQueryBuilder:
+        """Accepted: how much of an index is read does not matter to an exact search."""
+        self._minimum_nprobes = self._maximum_nprobes = nprobes or None
+        return self
+
+    def minimum_nprobes(self, minimum_nprobes: int) -> LanceVectorQueryBuilder:
+        """Accepted, see :meth:`nprobes`. ValueError: more than the maximum."""
+        self._minimum_nprobes = minimum_nprobes
+        return self._check_nprobes()
+
+    def maximum_nprobes(self, maximum_nprobes: int) -> LanceVectorQueryBuilder:
+        """Accepted, see :meth:`nprobes`. ValueError: less than the minimum."""
+        self._maximum_nprobes = maximum_nprobes
+        return self._check_nprobes()
+
+    def ef(self, ef: int) -> LanceVectorQueryBuilder:
+        """Accepted: there is no graph to search."""
+        return self
+
+    def refine_factor(self, refine_factor: int) -> LanceVectorQueryBuilder:
+        """Accepted: distances are exact already. OverflowError: a negative number."""
+        if refine_factor < 0:
+            raise OverflowError("out of range integral type conversion attempted")
+        return self
+
+    def bypass_vector_index(self) -> LanceVectorQueryBuilder:
+        """Accepted: no index is used."""
+        return self
+
+    def fast_search(self) -> NoReturn:
+        raise absent("fast_search: searching indexed rows only is")
+
+    def rerank(self, reranker: Any, query_string: Optional[str] = None) -> NoReturn:
+        raise absent("rerank: rerankers are")
+
+    def output_schema(self) -> Any:
+        kept, self._limit = self._limit, 1
+        try:
+            return super().output_schema()
+        finally:
+            self._limit = kept
+
+    def _run(self, timeout: Optional[float], batch_rows: int = 0) -> _quiver.Stream:
+        limit = self._row_limit()
+        try:
+            return self._table._fresh().search(
+                self._query,
+                self._column,
+                self._metric,
+                10 if limit is None else limit,
+                self._offset,
+                self._lower,
+                self._upper,
+                self._columns,
+                self._with_row_id,
+                False,
+                False,
+                timeout,
+            )
+        except ValueError as error:
+            if getattr(error, "status", None) in ("QV_INVALID", "QV_NOT_FOUND"):
+                self._explain_column()
+            raise
+
+    def _dimension(self) -> int:
+        first = self._query[0] if len(self._query) else None
+        return len(first) if first is not None and hasattr(first, "__len__") else len(self._query)
+
+    def _explain_column(self) -> None:
+        """Raises when the vector column is what is wrong."""
+        schema = self._table._inner.schema()
+        columns = dict(vector_columns(schema.fields))
+        if self._column is None:
+            fitting = [name for name, dimension in columns.items() if dimension == self._dimension()]
+            if not fitting:
+                raise ValueError(_NO_VECTOR)
+            if len(fitting) > 1:
+                raise ValueError(
+                    "Schema has more than one vector column. Please specify the vector column name for vector search. "
+                    f"Candidates: {fitting}"
+                )
+        elif self._column.partition(".")[0] not in schema.names:
+            raise RuntimeError(f"lance error: LanceError(Index): column {self._column} does not exist in schema")
+        elif self._column not in columns:
+            raise ValueError(
+                "Invalid input, Data type is not a vector (FixedSizeListArray or List<FixedSizeListArray>): column "
+                f"{self._column}"
+            )
+        elif columns[self._column] != self._dimension():
+            raise ValueError(
+                f"Invalid input, query dim({self._dimension()}) doesn't match the column {self._column} vector "
+                f"dim({columns[self._column]})"
+            )
+
+
+class LanceTakeQueryBuilder(BaseQueryBuilder):
+    """Rows by position or by row id."""
+
+    def __init__(self, table: LanceTable, rows: List[int], *, by_row_id: bool, with_row_id: bool = False) -> None:
+        super().__init__(table)
+        self._rows = [_position(row) for row in rows]
+        self._by_row_id = by_row_id
+        self._with_row_id = with_row_id
+
+    def with_row_id(self) -> LanceTakeQueryBuilder:
+        """Adds the column ``_rowid`` (uint64)."""
+        self._with_row_id = True
+        return self
+
+    def _run(self, timeout: Optional[float], batch_rows: int = 0) -> _quiver.Stream:
+        return self._table._fresh().take(
+            self._rows, self._by_row_id, False, self._columns, self._with_row_id, False, batch_rows, timeout
+        )
+
+
+def _position(row: Any) -> int:
+    import operator
+
+    number = operator.index(row)
+    if number < 0:
+        raise OverflowError("can't convert negative int to unsigned")
+    if number >= 1 << 64:
+        raise OverflowError(f"{number} is more than a row number can be")
+    return number
+
+
+LanceHybridQueryBuilder = absent_class("LanceHybridQueryBuilder", "hybrid search is")
+LanceFtsQueryBuilder = absent_class("LanceFtsQueryBuilder", "full-text search is")
+MatchQuery = absent_class("MatchQuery", "full-text search is")
+PhraseQuery = absent_class("PhraseQuery", "full-text search is")
+BoostQuery = absent_class("BoostQuery", "full-text search is")
+MultiMatchQuery = absent_class("MultiMatchQuery", "full-text search is")
+BooleanQuery = absent_class("BooleanQuery", "full-text search is")
+ColumnOrdering = absent_class("ColumnOrdering", "order_by is")
+Query = absent_class("Query", "query objects are")
+AsyncQuery = absent_class("AsyncQuery", "the asynchronous interface is")
