@@ -290,7 +290,7 @@ class LanceDBConnection(DBConnection):
             return ListTablesResponse(names[:limit], names[limit - 1] + ".lance/")
         return ListTablesResponse(names)
 
-    def create_table(  # type: ignore[override]
+    def create_table(
         self,
         name: str,
         data: Any = None,

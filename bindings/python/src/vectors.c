@@ -150,8 +150,8 @@ PyObject *qpy_vector_stats(PyObject *module, PyObject *args)
             Py_DecRef(count);
             goto done;
         }
-        if (PyLong_AsLongLong(count) > best_count) {
-            best_count = PyLong_AsLongLong(count);
+        if (PyLong_AsLongLong(count) > best_count || (PyLong_AsLongLong(count) == best_count && n < best)) {
+            best_count = PyLong_AsLongLong(count); /* of equally frequent lengths the smallest */
             best = n;
         }
         Py_DecRef(key);
