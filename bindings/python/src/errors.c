@@ -102,7 +102,8 @@ bool qpy_fault_raise(qpy_fault *fault)
     if (!fault->formatted)
         return false;
     fault->formatted = false;
-    exception = PyObject_CallFunction(fault->code == ENOMEM ? PyExc_MemoryError : PyExc_ValueError, "s", fault->message);
+    exception =
+        PyObject_CallFunction(fault->code == ENOMEM ? PyExc_MemoryError : PyExc_ValueError, "s", fault->message);
     if (exception != NULL)
         raise_with_status(exception, QV_SCHEMA);
     return true;
