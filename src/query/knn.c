@@ -289,7 +289,7 @@ static qv_status answer(knn *x, const qv__projection *p, qv__stream **out, qv_er
     if (x->n_hits == 0)
         return qv__stream_of(p->schema, NULL, 0, out, err);
     QV_CHECK(QV_NEW(&columns, QV_MAX(p->n_outputs, 1), err));
-    QV_CHECK(qv__gather(x->snapshot, p, x->places, x->n_hits, &x->job, columns, err));
+    QV_CHECK(qv__fetch_rows(x->snapshot, p, x->places, x->n_hits, &x->job, columns, err));
     QV_CHECK(add_scores(x, p, columns, err));
     QV_CHECK(qv__batch_new(p->schema, columns, (int64_t) x->n_hits, &batch, err));
     QV_CHECK(qv__stream_of(p->schema, &batch, 1, out, err));

@@ -55,7 +55,7 @@ void qv__read_clear(qv__read *read);
 /* The nested column of an array of the read's field: nulls of the structs above are its nulls too. */
 qv_status qv__read_extract(const qv__read *read, const qv__array *array, qv__array **out, qv_error *err);
 
-/* ------------------------------------------------------------------ gather.c */
+/* ------------------------------------------------------------------ fetch.c */
 
 typedef struct qv__location {
     size_t fragment; /* index in the snapshot */
@@ -64,8 +64,8 @@ typedef struct qv__location {
 
 /* Fetches rows in the order of `at` (repeats allowed): columns[o] for every output that is a field, _rowid or _rowaddr; others
  * stay NULL. On failure nothing is held. */
-qv_status qv__gather(qv__snapshot *snapshot, const qv__projection *projection, const qv__location *at, size_t n,
-                     qv__job *job, qv__array **columns, qv_error *err);
+qv_status qv__fetch_rows(qv__snapshot *snapshot, const qv__projection *projection, const qv__location *at, size_t n,
+                         qv__job *job, qv__array **columns, qv_error *err);
 /* An array of n fixed-width values without nulls over fresh memory, to be filled through *values. */
 qv_status qv__fixed_array(const qv__type *type, size_t n, qv__array **out, void **values, qv_error *err);
 void qv__unref_all(qv__array **arrays, size_t n); /* and sets them to NULL */

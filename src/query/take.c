@@ -137,7 +137,7 @@ static qv_status fetch(const take *t, const qv__projection *projection, qv__job 
         QV_CHECK(qv__stream_of(projection->schema, NULL, 0, out, err));
         goto done;
     }
-    QV_CHECK(qv__gather(t->snapshot, projection, t->places, t->n, job, columns, err));
+    QV_CHECK(qv__fetch_rows(t->snapshot, projection, t->places, t->n, job, columns, err));
     QV_CHECK(qv__batch_new(projection->schema, columns, (int64_t) t->n, &batch, err));
     QV_CHECK(stream_of(projection->schema, batch, batch_rows, out, err));
 done:

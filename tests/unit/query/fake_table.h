@@ -161,30 +161,46 @@ qv_status qv__snapshot_locate(qv__snapshot *s, uint64_t row_id, size_t *fragment
 }
 
 /* `array` cut down to the fields of `type`, by name. */
-static qv__array *fake_prune(const qv__array *array, const qv__type *type)
+static qv_status fake_prune(const qv__array *array, const qv__type *type, qv__array **out, qv_error *err)
 {
-    qv_error err;
-    qv__array *out = NULL;
+    qv__array *pruned = NULL;
 
-    if (type->id != QV_TYPE_STRUCT)
-        return qv__array_ref(array);
-    QVT_OK(qv__array_new(type, array->length, type->n_children, &out, &err));
-    out->offset = array->offset;
-    out->null_count = array->null_count;
-    out->buffers[0] = qv__bytes_ref(array->buffers[0]);
+    if (type->id != QV_TYPE_STRUCT) {
+        *out = qv__array_ref(array);
+        return QV_OK;
+    }
+    QV_TRY(qv__array_new(type, array->length, type->n_children, &pruned, err));
+    pruned->offset = array->offset;
+    pruned->null_count = array->null_count;
+    pruned->buffers[0] = qv__bytes_ref(array->buffers[0]);
     for (size_t i = 0; i < type->n_children; i++)
         for (size_t j = 0; j < array->n_children; j++)
-            if (strcmp(array->type->children[j].name, type->children[i].name) == 0)
-                out->children[i] = fake_prune(array->children[j], type->children[i].type);
-    return out;
+            if (strcmp(array->type->children[j].name, type->children[i].name) == 0) {
+                qv_status st = fake_prune(array->children[j], type->children[i].type, &pruned->children[i], err);
+                if (st != QV_OK) {
+                    qv__array_unref(pruned);
+                    return st;
+                }
+            }
+    *out = pruned;
+    return QV_OK;
 }
 
 qv_status qv__fragment_column_open(qv__snapshot *s, size_t fragment, const qv__field *field, qv__fragment_column **out,
                                    qv_error *err)
 {
     ptrdiff_t at = qv__schema_find(s->schema, field->name);
-    QV_TRY(QV_NEW(out, 1, err));
-    **out = (qv__fragment_column){ s, fragment, fake_prune(s->data[fragment].columns[at], field->type) };
+    qv__fragment_column *column = NULL;
+
+    QV_TRY(QV_NEW(&column, 1, err));
+    column->snapshot = s;
+    column->fragment = fragment;
+    qv_status st = fake_prune(s->data[fragment].columns[at], field->type, &column->array, err);
+    if (st != QV_OK) {
+        qv__free(column);
+        return st;
+    }
+    *out = column;
     atomic_fetch_add(&fake_open_columns, 1);
     return QV_OK;
 }

@@ -65,7 +65,7 @@ typedef struct piece {
     size_t fragment, first, n; /* rows[first .. first + n) */
 } piece;
 
-typedef struct gather {
+typedef struct fetching {
     qv__snapshot *snapshot;
     const qv__projection *projection;
     qv__job *job;
@@ -75,7 +75,7 @@ typedef struct gather {
     size_t n_pieces;
     piece *pieces;
     qv__array **parts; /* n_reads x n_pieces */
-} gather;
+} fetching;
 
 typedef struct place {
     qv__location at;
@@ -100,7 +100,7 @@ static bool fragments_ascend(const qv__location *at, size_t n)
     return true;
 }
 
-static qv_status sort_rows(gather *g, const qv__location *at, qv__location *sorted, qv_error *err)
+static qv_status sort_rows(fetching *g, const qv__location *at, qv__location *sorted, qv_error *err)
 {
     qv_status st = QV_OK;
     place *places = NULL;
@@ -119,7 +119,7 @@ done:
     return st;
 }
 
-static qv_status cut_pieces(gather *g, const qv__location *at, qv_error *err)
+static qv_status cut_pieces(fetching *g, const qv__location *at, qv_error *err)
 {
     size_t n_pieces = 0;
 
@@ -144,7 +144,7 @@ static qv_status cut_pieces(gather *g, const qv__location *at, qv_error *err)
 /* Task t: piece t / n_reads, column t % n_reads. */
 static qv_status fetch(void *ctx, size_t task, qv_error *err)
 {
-    gather *g = ctx;
+    fetching *g = ctx;
     size_t n_reads = g->projection->n_reads;
     const piece *p = &g->pieces[task / n_reads];
     const qv__read *read = &g->projection->reads[task % n_reads];
@@ -163,7 +163,7 @@ static qv_status fetch(void *ctx, size_t task, qv_error *err)
 
 /* ------------------------------------------------------------------ outputs */
 
-static qv_status join_parts(gather *g, size_t read, const qv__type *type, qv__array **out, qv_error *err)
+static qv_status join_parts(fetching *g, size_t read, const qv__type *type, qv__array **out, qv_error *err)
 {
     qv__array *joined = NULL;
 
@@ -177,7 +177,7 @@ static qv_status join_parts(gather *g, size_t read, const qv__type *type, qv__ar
     return st;
 }
 
-static qv_status row_numbers(gather *g, const qv__location *at, bool ids, const qv__type *type, qv__array **out,
+static qv_status row_numbers(fetching *g, const qv__location *at, bool ids, const qv__type *type, qv__array **out,
                              qv_error *err)
 {
     qv_status st = QV_OK;
@@ -198,7 +198,7 @@ done:
     return st;
 }
 
-static qv_status make_outputs(gather *g, const qv__location *at, qv__array **columns, qv_error *err)
+static qv_status make_outputs(fetching *g, const qv__location *at, qv__array **columns, qv_error *err)
 {
     const qv__projection *p = g->projection;
 
@@ -212,11 +212,11 @@ static qv_status make_outputs(gather *g, const qv__location *at, qv__array **col
     return QV_OK;
 }
 
-qv_status qv__gather(qv__snapshot *snapshot, const qv__projection *projection, const qv__location *at, size_t n,
-                     qv__job *job, qv__array **columns, qv_error *err)
+qv_status qv__fetch_rows(qv__snapshot *snapshot, const qv__projection *projection, const qv__location *at, size_t n,
+                         qv__job *job, qv__array **columns, qv_error *err)
 {
     qv_status st = QV_OK;
-    gather g = { .snapshot = snapshot, .projection = projection, .job = job, .n = n };
+    fetching g = { .snapshot = snapshot, .projection = projection, .job = job, .n = n };
     qv__location *sorted = NULL;
     const qv__location *order = at;
 
