@@ -98,7 +98,7 @@ static qv_status tune(const planner *p, qv__write_tuning *out, qv_error *err)
     static const char *const names[] = { "", "none", "fsst", "lz4", "zstd" };
     *out = (qv__write_tuning){ .cheap = p->profile != QV_FILE_PLAIN, .level = 3 };
     if (p->profile == QV_FILE_SMALL)
-        *out = (qv__write_tuning){ .cheap = true, .compression = QV__COMPRESS_ZSTD, .level = 9 };
+        *out = (qv__write_tuning){ .cheap = true, .compression = QV__COMPRESS_ZSTD, .level = 6 };
     if (p->profile == QV_FILE_PLAIN)
         out->compression = QV__COMPRESS_NONE;
     if (compression) {
@@ -157,6 +157,21 @@ static qv_status add_column(planner *p, qv__column_kind kind, qv_error *err)
     return QV_OK;
 }
 
+/* Before 2.2 the bytes' place is a pair in the page; in 2.2 every blob column is of the second form. */
+static qv_status plan_blob(planner *p, const qv__field *field, qv_error *err)
+{
+    if (qv__string_bits(field->type) != 64)
+        return refuse(p, " as blob (large_binary only)", err);
+    if (p->version.minor < 2 && qv__field_is_blob_v2(field))
+        return refuse(p, " as blob of the second form", err);
+    for (size_t i = 0; i + 1 < p->depth; i++)
+        if (p->path[i]->type->id != QV_TYPE_STRUCT)
+            return refuse(p, " as blob inside a list", err);
+    QV_TRY(add_column(p, QV__COLUMN_LEAF, err));
+    p->columns->items[p->columns->n - 1].blob = p->version.minor < 2 ? QV__BLOB_V1 : QV__BLOB_V2;
+    return QV_OK;
+}
+
 static qv_status plan_field(planner *p, const qv__field *field, qv_error *err);
 
 static qv_status plan_children(planner *p, const qv__field *field, qv_error *err)
@@ -176,8 +191,10 @@ static qv_status plan_field(planner *p, const qv__field *field, qv_error *err)
                         QV__WRITE_DEPTH);
     p->path[p->depth++] = field;
     p->step[p->depth - 1] = 0;
-    if (qv__field_is_blob(field))
-        QV_CHECK(refuse(p, " (lance-encoding:blob)", err));
+    if (qv__field_is_blob(field)) {
+        QV_CHECK(plan_blob(p, field, err));
+        goto done;
+    }
     if (qv__field_is_packed(field)) {
         QV_CHECK(check_packed(p, field, err));
         QV_CHECK(add_column(p, QV__COLUMN_LEAF, err));
@@ -372,6 +389,7 @@ static void clear_column(qv__column_writer *column)
     qv__free(column->batch);
     qv__free(column->pages);
     qv__free(column->name);
+    qv__free(column->blobs);
     qv__buffer_free(&column->metadata);
 }
 

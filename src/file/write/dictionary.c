@@ -9,7 +9,7 @@
 #define LEAST_VALUES 100
 #define MOST_ITEMS   100000
 #define MOST_BYTES   (8u << 20)
-#define SAMPLE       1024
+#define SAMPLE       4096
 
 typedef struct table { /* open addressing; ids are positions + 1 */
     const qv__values *v;
@@ -18,6 +18,7 @@ typedef struct table { /* open addressing; ids are positions + 1 */
     uint32_t *firsts; /* slot where item i appeared first */
     size_t n, capacity;
     size_t bytes; /* of the items */
+    uint64_t all; /* 64-bit values: which bits occur */
 } table;
 
 static const uint8_t *value_at(const qv__values *v, size_t i, size_t *len)
@@ -74,6 +75,7 @@ static qv_status intern(table *t, size_t i, uint32_t *out, qv_error *err)
     t->firsts[t->n] = (uint32_t) i;
     t->slots[at] = (uint32_t) ++t->n;
     t->bytes += len + (t->v->offsets ? t->v->offset_bits / 8 : 0);
+    t->all |= t->v->bits == 64 ? qv__load_u64(value) : UINT64_MAX;
     *out = (uint32_t) t->n - 1;
     return QV_OK;
 }
@@ -85,43 +87,50 @@ static void clear_table(table *t)
     *t = (table){ 0 };
 }
 
-/* Are values spread over the page nearly all different? */
-static qv_status looks_unique(const qv__values *v, bool *unique, qv_error *err)
+/* Are there probably more than `most` distinct values? With c repetitions among s values drawn, some s * s / 2c. */
+static qv_status looks_unique(const qv__values *v, size_t most, bool *unique, qv_error *err)
 {
     table t = { .v = v };
     qv_status st = QV_OK;
-    size_t step = QV_MAX(v->n / SAMPLE, 1), seen = 0;
+    size_t step = QV_MAX(v->n / SAMPLE, 1), seen = 0, repeats;
     uint32_t id;
     for (size_t i = 0; i < v->n; i += step, seen++)
         QV_CHECK(intern(&t, i, &id, err));
-    *unique = t.n * 20 > seen * 19;
+    repeats = seen - t.n;
+    *unique = repeats == 0 || seen * seen / (2 * repeats) > 2 * QV_MAX(most, (size_t) SAMPLE);
 done:
     clear_table(&t);
     return st;
 }
 
-static size_t index_bytes(size_t n, size_t items)
+/* At least this much a dictionary page takes: items (64-bit ones packed) and indices as runs or packed. */
+static size_t least_size(const table *t, size_t n, size_t runs)
 {
-    unsigned width = items > 1 ? 64 - (unsigned) __builtin_clzll(items - 1) : 0;
-    return n * width / 8 + (n / 1024 + 1) * 28;
+    size_t items = t->v->bits == 64 && t->all ? t->n * (64 - (size_t) __builtin_clzll(t->all)) / 8 : t->bytes;
+    size_t width = t->n > 1 ? 64 - (size_t) __builtin_clzll(t->n - 1) : 0;
+    return items + QV_MIN(n * width / 8 + (n / 1024 + 1) * 28, runs * 5 + (n / 16384 + 1) * 32);
 }
 
 /* Numbers all slots; *ids stays NULL when a dictionary cannot be smaller than `rival`. */
 static qv_status number_slots(table *t, size_t most, size_t rival, qv__values *own, uint32_t **ids, qv_error *err)
 {
     const qv__values *v = t->v;
-    uint32_t *out;
+    uint32_t *out = NULL;
+    size_t runs = 1;
     QV_TRY(qv__values_own(own, v->n * sizeof *out, &out, err));
     for (size_t i = 0; i < v->n; i++) {
+        size_t known = t->n;
         if (v->valid && !qv__bit_get(v->valid, i)) {
-            out[i] = i ? out[i - 1] : 0; /* an empty page of items is never reached: some slot is valid */
+            out[i] = i ? out[i - 1] : 0; /* some slot is valid, so there will be an item 0 */
             continue;
         }
         QV_TRY(intern(t, i, &out[i], err));
-        if (t->n > most || t->bytes > MOST_BYTES || t->bytes + index_bytes(v->n, t->n) >= rival)
+        runs += i && out[i] != out[i - 1];
+        if (t->n != known && (t->n > most || t->bytes > MOST_BYTES || least_size(t, v->n, runs) >= rival))
             return QV_OK;
     }
-    *ids = out;
+    if (least_size(t, v->n, runs) < rival)
+        *ids = out;
     return QV_OK;
 }
 
@@ -252,7 +261,7 @@ qv_status qv__distinct(const qv__values *values, size_t most, size_t rival, qv__
     table t = { .v = values };
     uint32_t *numbers = NULL;
     bool unique;
-    QV_CHECK(looks_unique(values, &unique, err));
+    QV_CHECK(looks_unique(values, most, &unique, err));
     if (unique)
         goto done;
     QV_CHECK(number_slots(&t, most, rival, own, &numbers, err));

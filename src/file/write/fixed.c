@@ -10,6 +10,7 @@
 #define GENERAL_BYTES  65536 /* of a compressed chunk, 2.2 */
 #define GENERAL_BYTES1 16384 /* 2.1 */
 #define SAMPLE_BYTES   262144
+#define RUNS_BYTES     16000 /* of a chunk in 2.1 */
 
 static size_t floor_power(size_t n) { return (size_t) 1 << (63 - __builtin_clzll(n)); }
 
@@ -114,6 +115,22 @@ static size_t packed_size(const qv__values *v)
     return total;
 }
 
+/* 2.1: the most values per chunk whose runs leave room for levels. */
+static size_t runs_within(const qv__values *v)
+{
+    size_t chunk = CHUNK_VALUES, width = v->bits / 8;
+    for (size_t at = 0; at < v->n;) {
+        size_t n = QV_MIN(v->n - at, chunk);
+        if (chunk > 1024 && qv__rle_runs((int) v->bits, v->data + at * width, n) * (width + 1) > RUNS_BYTES) {
+            chunk /= 2;
+            at = 0;
+        } else {
+            at += n;
+        }
+    }
+    return chunk;
+}
+
 /* Chooses among the cheap forms; returns the page's size. */
 static size_t choose_cheap(const qv__page_job *job, const qv__values *v, qv__fixed_coder *coder)
 {
@@ -123,7 +140,7 @@ static size_t choose_cheap(const qv__page_job *job, const qv__values *v, qv__fix
     size_t best = plain_size(v, coder->chunk_values);
     if (!job->column->tuning.cheap || !is_word(v->bits) || job->column->tuning.compression == QV__COMPRESS_NONE)
         return best;
-    size_t runs_chunk = large ? 16384 : v->bits == 64 ? 2048 : CHUNK_VALUES;
+    size_t runs_chunk = large ? 16384 : runs_within(v);
     size_t packed = packed_size(v), runs = qv__rle_runs((int) v->bits, v->data, v->n) * (v->bits / 8 + 1) +
                                            (v->n / runs_chunk + 1) * (CHUNK_COST + 8);
     if (runs < best && runs < packed) {

@@ -1,5 +1,7 @@
 /* The full-zip layout: per level a control word and, where there is a value, its bytes. With neither nulls nor lists there are
  * no control words, and vectors are the bare matrix: its bytes go to the file straight from the arrays. */
+#include <assert.h>
+
 #include "base/alloc.h"
 #include "file/write/write_private.h"
 
@@ -169,7 +171,9 @@ qv_status qv__fullzip_strings(const qv__page_job *job, const qv__values *values,
         }
         slot += def <= walk->visible;
     }
+    assert(z.at == z.base + total); /* null slots are empty */
     out->len = total;
+    job->page->n_buffers = 1;
     QV_CHECK(put_index(&z, job->page, err));
     QV_CHECK(describe(job, &z, 0, values->offset_bits, encoding, err));
 done:

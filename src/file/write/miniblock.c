@@ -204,6 +204,15 @@ static qv_status describe(const packer *p, size_t n_values, qv_error *err)
     mini->has_num_items = true;
     mini->num_items = n_values;
     mini->has_has_large_chunk = mini->has_large_chunk = p->job->column->version.minor >= 2;
+    if (p->job->outer) {
+        Lance__File__PageLayout *blob = qv__layout_new(layout, &lance__file__page_layout__descriptor);
+        blob->blob_layout = qv__layout_new(layout, &lance__file__blob_layout__descriptor);
+        blob->blob_layout->inner_layout = page;
+        blob->blob_layout->n_layers = p->job->outer->n_layers;
+        blob->blob_layout->layers =
+            qv__layout_copy(layout, p->job->outer->layers, p->job->outer->n_layers * sizeof *p->job->outer->layers);
+        page = blob;
+    }
     return qv__layout_pack(layout, page, p->job->page, err);
 }
 

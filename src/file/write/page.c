@@ -108,8 +108,10 @@ static qv_status leaf_page(const qv__page_job *job, bool *too_sparse, qv_error *
 {
     const qv__field *field = qv__column_field(job->column);
     const qv__type *type = field->type;
-    if (job->walk->n_valid == 0)
+    if (job->walk->n_valid == 0 && job->column->blob != QV__BLOB_V1)
         return qv__null_page(job, err);
+    if (job->column->blob)
+        return qv__blob_page(job, err);
     if (qv__field_is_packed(field))
         return qv__packed_page(job, too_sparse, err);
     if (type->id == QV_TYPE_DICTIONARY)
@@ -144,7 +146,7 @@ static qv_status try_page(qv__column_writer *column, const qv__slice *slices, si
     QV_CHECK(qv__column_add_page(column, &page, err));
     page->length = (uint64_t) rows;
     page->priority = priority;
-    qv__page_job job = { column, &walk, &layout, page };
+    qv__page_job job = { column, &walk, &layout, page, NULL };
     QV_CHECK(leaf_page(&job, too_sparse, err));
     if (*too_sparse && rows == 1) {
         *too_sparse = false;

@@ -353,17 +353,52 @@ static qv_status list_page(const job20 *job, array_enc **enc, qv_error *err)
     return QV_OK;
 }
 
-static qv_status struct_page(const job20 *job, array_enc **enc, qv_error *err)
+/* Structs store nothing by themselves; they must not be null. */
+static qv_status check_structs(const qv__column_writer *column, const qv__runs *runs, qv_error *err)
 {
-    for (size_t r = 0; r < job->runs->n; r++) {
-        const qv__run *run = &job->runs->items[r];
+    for (size_t r = 0; r < runs->n; r++) {
+        const qv__run *run = &runs->items[r];
         for (int64_t i = 0; run->array->null_count && i < run->len; i++)
             if (qv__array_is_null(run->array, run->start + i))
                 return qv__fail(err, QV_UNSUPPORTED, "column \"%s\": null structs cannot be stored in file version 2.0",
-                                job->column->name);
+                                column->name);
     }
+    return QV_OK;
+}
+
+/* The only page of a struct column: the reference reads no more than one. */
+qv_status qv__struct_page20(qv__column_writer *column, qv_error *err)
+{
+    qv__layout layout;
+    qv__page *page;
+    QV_TRY(qv__column_add_page(column, &page, err));
+    page->length = column->rows_done;
+    qv__layout_init(&layout);
+    array_enc *enc = qv__layout_new(&layout, &lance__file__array_encoding__descriptor);
+    enc->simple_struct = qv__layout_new(&layout, &lance__file__empty__descriptor);
+    qv_status st = qv__layout_pack(&layout, enc, page, err);
+    qv__layout_clear(&layout);
+    return st;
+}
+
+static array_enc **new_list(const job20 *job, size_t n)
+{
+    array_enc **list = qv__arena_alloc(&job->layout->arena, n, sizeof *list);
+    job->layout->failed |= !list;
+    return list;
+}
+
+/* Descriptors as rows of two numbers. */
+static qv_status blob_page(const job20 *job, array_enc **enc, qv_error *err)
+{
+    QV_TRY(qv__blob_pairs20(job->column, job->runs, next_buffer(job), err));
     *enc = NEW(array_encoding);
-    (*enc)->simple_struct = NEW(empty);
+    Lance__File__PackedStruct20 *packed = (*enc)->packed_struct = NEW(packed_struct20);
+    packed->inner = new_list(job, 2);
+    packed->buffer = NEW(buffer);
+    packed->n_inner = packed->inner ? 2 : 0;
+    for (size_t i = 0; i < packed->n_inner; i++)
+        packed->inner[i] = enc_nullable(job, NULL, enc_flat(job, 64));
     return QV_OK;
 }
 
@@ -379,14 +414,11 @@ static qv_status packed_page(const job20 *job, const qv__walk *walk, array_enc *
     QV_CHECK(qv__buffer_append(next_buffer(job), v.data, v.n * (v.bits / 8), err));
     *enc = NEW(array_encoding);
     Lance__File__PackedStruct20 *packed = (*enc)->packed_struct = NEW(packed_struct20);
-    packed->n_inner = type->n_children;
+    packed->inner = new_list(job, type->n_children);
     packed->buffer = NEW(buffer);
-    array_enc **inner = qv__arena_alloc(&job->layout->arena, type->n_children, sizeof *inner);
-    if (!inner)
-        QV_CHECK(qv__fail_nomem(err, type->n_children * sizeof *inner));
-    for (size_t i = 0; i < type->n_children; i++)
-        inner[i] = enc_nullable(job, NULL, enc_flat(job, qv__fixed_bits(type->children[i].type)));
-    packed->inner = inner;
+    packed->n_inner = packed->inner ? type->n_children : 0;
+    for (size_t i = 0; i < packed->n_inner; i++)
+        packed->inner[i] = enc_nullable(job, NULL, enc_flat(job, qv__fixed_bits(type->children[i].type)));
 done:
     qv__values_clear(&v);
     return st;
@@ -403,6 +435,8 @@ static qv_status leaf_page(const job20 *job, array_enc **enc, qv_error *err)
     qv__walk walk = { 0 };
     size_t n_valid;
     unsigned strings = qv__string_bits(type);
+    if (job->column->blob)
+        return blob_page(job, enc, err);
     QV_CHECK(gather_valid(job->runs, &valid, &n_valid, err));
     QV_CHECK(as_walk(job, &valid, n_valid, &walk, err));
     if (qv__field_is_packed(field)) {
@@ -426,7 +460,6 @@ done:
     return st;
 }
 
-/* Without a batch: an empty page, which the reference wants to see in struct columns that have no other. */
 qv_status qv__encode_batch20(qv__column_writer *column, qv_error *err)
 {
     qv_status st = QV_OK;
@@ -436,15 +469,18 @@ qv_status qv__encode_batch20(qv__column_writer *column, qv_error *err)
     qv__page *page;
     qv__layout_init(&layout);
     QV_CHECK(qv__walk_slots(column, column->batch, column->n_batch, &runs, err));
-    if (runs.total == 0 && column->n_batch) /* only empty lists above */
+    column->rows_done += (uint64_t) runs.total;
+    if (column->kind == QV__COLUMN_STRUCT) {
+        QV_CHECK(check_structs(column, &runs, err));
+        goto done;
+    }
+    if (runs.total == 0) /* only empty lists above */
         goto done;
     QV_CHECK(qv__column_add_page(column, &page, err));
     page->length = (uint64_t) runs.total;
     job20 job = { column, &runs, &layout, page };
     if (column->kind == QV__COLUMN_LIST)
         QV_CHECK(list_page(&job, &enc, err));
-    else if (column->kind == QV__COLUMN_STRUCT)
-        QV_CHECK(struct_page(&job, &enc, err));
     else
         QV_CHECK(leaf_page(&job, &enc, err));
     QV_CHECK(qv__layout_pack(&layout, enc, page, err));

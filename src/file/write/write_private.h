@@ -62,8 +62,17 @@ typedef struct qv__page {
     } buffers[QV__PAGE_BUFFERS];
 } qv__page;
 
+typedef enum qv__blob_form { QV__NO_BLOB, QV__BLOB_V1, QV__BLOB_V2 } qv__blob_form;
+typedef struct qv__blob_entry { /* where a blob lies; all zero: no bytes */
+    uint8_t kind;
+    uint32_t id;
+    uint64_t position, size;
+} qv__blob_entry;
+
 typedef struct qv__column_writer {
     qv__file_version version;
+    qv__blob_form blob;
+    qv__blob_entry *blobs; /* of the batch's slots */
     qv__write_tuning tuning;
     qv__column_kind kind;
     size_t top;                             /* top-level field */
@@ -78,11 +87,10 @@ typedef struct qv__column_writer {
 
     qv__slice *batch; /* rows of the page that is being encoded */
     size_t n_batch, batch_capacity;
-    uint64_t rows_done; /* rows in earlier pages */
+    uint64_t rows_done; /* rows in earlier pages; 2.0: items */
     qv__page *pages;    /* encoded, not yet in the file */
     size_t n_pages, page_capacity;
     qv__buffer metadata; /* ColumnMetadata message so far */
-    size_t n_stored;     /* pages in it */
 } qv__column_writer;
 
 typedef struct qv__columns {
@@ -255,6 +263,7 @@ typedef struct qv__page_job {
     const qv__walk *walk;
     qv__layout *layout;
     qv__page *page;
+    const qv__walk *outer; /* blob v1: the page describes descriptors, these are the column's own layers */
 } qv__page_job;
 
 /* *too_sparse: so many levels without a value that no chunk can hold them; the page was not written. */
@@ -288,8 +297,13 @@ qv_status qv__vector_page(const qv__page_job *job, const qv__values *values, boo
 qv_status qv__gather_packed(const qv__column_writer *column, const qv__runs *runs, qv__values *out, qv_error *err);
 qv_status qv__packed_page(const qv__page_job *job, bool *too_sparse, qv_error *err);
 
+/* Pages of blob columns; the bytes have been stored. */
+qv_status qv__blob_page(const qv__page_job *job, qv_error *err);
+qv_status qv__blob_pairs20(const qv__column_writer *column, const qv__runs *runs, qv__buffer *out, qv_error *err);
+
 /* Encodes column->batch into column->pages. */
 qv_status qv__encode_batch(qv__column_writer *column, qv_error *err);
 qv_status qv__encode_batch20(qv__column_writer *column, qv_error *err);
+qv_status qv__struct_page20(qv__column_writer *column, qv_error *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/pool.h"
 #include "file/lance_schema.h"
+#include "file/write/blob.h"
 #include "file/write/write_private.h"
 
 #define PAGE_BYTES   (8u << 20)
@@ -19,6 +20,7 @@ struct qv__file_writer {
     size_t page_bytes;
     unsigned threads;
     qv__columns columns;
+    qv__blob_sink blobs;
     size_t *ready; /* columns whose page is being encoded */
     size_t n_ready;
     uint64_t rows;
@@ -66,10 +68,13 @@ static qv_status direct_init(direct *d, const char *url, const uint8_t *value, s
 /* A column's metadata begins with its encoding; pages are appended as messages of one page each, which protobuf joins. */
 static qv_status begin_metadata(qv__column_writer *column, qv_error *err)
 {
-    static const uint8_t values[] = { 0x0a, 0x00 }; /* ColumnEncoding{values{}} */
+    static const uint8_t values[] = { 0x0a, 0x00 };                       /* ColumnEncoding{values{}} */
+    static const uint8_t blob[] = { 0x1a, 0x04, 0x0a, 0x02, 0x0a, 0x00 }; /* ColumnEncoding{blob{inner{values{}}}} */
+    bool is_blob = column->blob && column->version.minor == 0;
     Lance__File__ColumnMetadata metadata = LANCE__FILE__COLUMN_METADATA__INIT;
     direct d;
-    qv_status st = direct_init(&d, "/lance.encodings.ColumnEncoding", values, sizeof values, err);
+    qv_status st = direct_init(&d, "/lance.encodings.ColumnEncoding", is_blob ? blob : values,
+                               is_blob ? sizeof blob : sizeof values, err);
     metadata.encoding = &d.encoding;
     if (st == QV_OK)
         st = append_message(&metadata.base, &column->metadata, err);
@@ -133,7 +138,6 @@ static qv_status put_pages(qv__file_writer *w, qv__column_writer *column, qv_err
         QV_TRY(append_page(column, page, offsets, sizes, err));
         qv__page_clear(page);
     }
-    column->n_stored += column->n_pages;
     column->n_pages = 0;
     qv__column_drop_batch(column);
     return QV_OK;
@@ -156,6 +160,8 @@ static qv_status pump(qv__file_writer *w, bool all, qv_error *err)
             if (column->n_slices == 0 || (!all && column->pending_bytes < w->page_bytes))
                 continue;
             QV_TRY(qv__column_cut(column, w->page_bytes, err));
+            if (column->blob)
+                QV_TRY(qv__blob_store(column, &w->blobs, w->upload, err));
             w->ready[w->n_ready++] = i;
         }
         if (w->n_ready == 0)
@@ -166,13 +172,14 @@ static qv_status pump(qv__file_writer *w, bool all, qv_error *err)
     }
 }
 
-static qv_status put_empty_structs(qv__file_writer *w, qv_error *err)
+/* 2.0: the pages of struct columns, which say how many there were. */
+static qv_status put_structs(qv__file_writer *w, qv_error *err)
 {
     for (size_t i = 0; i < w->columns.n; i++) {
         qv__column_writer *column = &w->columns.items[i];
-        if (column->kind != QV__COLUMN_STRUCT || column->n_stored)
+        if (column->kind != QV__COLUMN_STRUCT)
             continue;
-        QV_TRY(qv__encode_batch20(column, err));
+        QV_TRY(qv__struct_page20(column, err));
         QV_TRY(put_pages(w, column, err));
     }
     return QV_OK;
@@ -217,6 +224,7 @@ qv_status qv__file_writer_open(qv__store *store, const char *name, const qv__sch
     QV_CHECK(QV_NEW(&w->ready, w->columns.n, err));
     for (size_t i = 0; i < w->columns.n; i++)
         QV_CHECK(begin_metadata(&w->columns.items[i], err));
+    QV_CHECK(qv__blob_sink_init(&w->blobs, store, name, err));
     QV_CHECK(qv__upload_begin(store, name, &w->upload, err));
     *out = w;
     w = NULL;
@@ -231,6 +239,7 @@ void qv__file_writer_free(qv__file_writer *writer)
         return;
     qv__upload_abort(writer->upload);
     qv__columns_clear(&writer->columns);
+    qv__blob_sink_clear(&writer->blobs);
     qv__schema_unref(writer->schema);
     qv__type_unref(writer->batch_type);
     qv__free(writer->ready);
@@ -371,13 +380,15 @@ qv_status qv__file_writer_finish(qv__file_writer *writer, qv__file_summary *summ
     if (writer->broken)
         return qv__fail(err, QV_INVALID, "the file writer failed earlier");
     QV_CHECK(pump(writer, true, err));
-    QV_CHECK(put_empty_structs(writer, err));
+    QV_CHECK(put_structs(writer, err));
+    QV_CHECK(qv__blob_sink_finish(&writer->blobs, err));
     QV_CHECK(put_descriptor(writer, &descriptor_at, &descriptor_size, err));
     QV_CHECK(put_tail(writer, descriptor_at, descriptor_size, err));
     QV_CHECK(summarize(writer, &result, err));
     qv__upload *upload = writer->upload;
     writer->upload = NULL;
     QV_CHECK(qv__upload_commit(upload, QV_PUT_REPLACE, err));
+    writer->blobs.finished = true;
     if (summary) {
         *summary = result;
         result = (qv__file_summary){ 0 };
