@@ -87,8 +87,8 @@ qv_status qv__outofline_unpack(int bits, unsigned width, const uint8_t *bytes, s
     if (n > SIZE_MAX / 16)
         return qv__fail(err, QV_CORRUPT, "bit packing claims %zu values", n);
     size_t packed = group_bytes(width), head = full * packed;
-    /* when both sizes agree the tail is packed */
-    bool is_packed = tail && len == head + packed, is_raw = tail && !is_packed && len == head + tail * word;
+    /* when both sizes agree the tail is raw */
+    bool is_raw = tail && len == head + tail * word, is_packed = tail && !is_raw && len == head + packed;
     if (!is_packed && !is_raw && (tail || len != head))
         return qv__fail(err, QV_CORRUPT, "bit packing of %zu values at width %u cannot have %zu bytes", n, width, len);
     uint8_t *to = values;
@@ -106,7 +106,7 @@ qv_status qv__outofline_pack(int bits, unsigned width, const void *values, size_
     size_t word = (size_t) bits / 8, full = n / QV_PACK_GROUP, tail = n % QV_PACK_GROUP;
     const uint8_t *from = values;
     size_t packed = group_bytes(width);
-    bool raw_tail = tail * word < packed;
+    bool raw_tail = tail * word <= packed;
     size_t total = full * packed + (!tail ? 0 : raw_tail ? tail * word : packed);
     QV_TRY(qv__buffer_reserve(out, total, err));
     uint8_t *to = out->data + out->len;

@@ -9,7 +9,7 @@
 
 #define ROUNDS       5
 #define SAMPLE_BYTES 16384
-#define PIECE_BYTES  512
+#define PIECE_BYTES  64  /* a few times the longest symbol: many strings are worth more than long pieces */
 #define CODES        512 /* 0..255: single bytes that were escaped; 256 + code: symbols */
 
 typedef struct candidate {
@@ -30,22 +30,21 @@ typedef struct trainer {
     candidate candidates[SAMPLE_BYTES + CODES];
 } trainer;
 
-/* Pieces of strings spread evenly over the input, about SAMPLE_BYTES in all. */
+/* Pieces of strings spread evenly over the input, about SAMPLE_BYTES in all; of a long string, a piece from somewhere. */
 static void take_sample(trainer *t, const uint8_t *bytes, const int64_t *offsets, size_t n)
 {
-    size_t used = 0;
-    uint64_t total = (uint64_t) (offsets[n] - offsets[0]);
-    uint64_t step = total <= SAMPLE_BYTES ? 1 : QV_MAX(total / SAMPLE_BYTES, 1);
-    /* with long strings, fewer bytes of each string are taken, so more strings fit */
-    uint64_t mean = n ? total / n : 0;
-    if (mean > PIECE_BYTES)
-        step = QV_MAX((uint64_t) n * PIECE_BYTES / SAMPLE_BYTES, 1);
-    for (uint64_t i = 0; i < n && used < SAMPLE_BYTES; i += step) {
-        size_t len = (size_t) (offsets[i + 1] - offsets[i]);
-        len = QV_MIN(QV_MIN(len, (size_t) PIECE_BYTES), SAMPLE_BYTES - used);
+    size_t used = 0, expected = 0;
+    for (size_t i = 0; i < n; i++)
+        expected += QV_MIN((size_t) (offsets[i + 1] - offsets[i]), (size_t) PIECE_BYTES);
+    size_t step = QV_MAX(expected / SAMPLE_BYTES, 1);
+    /* few long strings: larger pieces fill the sample */
+    size_t piece = QV_MAX((size_t) PIECE_BYTES, n ? SAMPLE_BYTES / n : 0);
+    for (size_t i = 0; i < n && used < SAMPLE_BYTES; i += step) {
+        size_t whole = (size_t) (offsets[i + 1] - offsets[i]), len = QV_MIN(QV_MIN(whole, piece), SAMPLE_BYTES - used);
+        size_t at = whole > len ? i * 7919 % (whole - len) : 0;
         if (len == 0)
             continue;
-        memcpy(t->sample + used, bytes + offsets[i], len);
+        memcpy(t->sample + used, bytes + offsets[i] + at, len);
         used += len;
         t->ends[t->n_pieces++] = used;
     }

@@ -111,6 +111,24 @@ static void known_bytes(void **state)
     qv__buffer_free(&out);
 }
 
+/* 192 values of 3 bits take 192 words raw and packed: such a tail is raw */
+static void tail_of_equal_size_is_raw(void **state)
+{
+    QV_UNUSED(state);
+    qv_error err;
+    uint16_t values[1024 + 192], back[1024 + 192];
+    for (size_t i = 0; i < QV_COUNT_OF(values); i++)
+        values[i] = (uint16_t) (i * 5 % 8);
+    qv__buffer out;
+    qv__buffer_init(&out, 1 << 20);
+    QVT_OK(qv__outofline_pack(16, 3, values, QV_COUNT_OF(values), &out, &err));
+    assert_int_equal(out.len, 2 * 128 * 3);
+    assert_memory_equal(out.data + 128 * 3, values + 1024, 192 * 2);
+    QVT_OK(qv__outofline_unpack(16, 3, out.data, out.len, QV_COUNT_OF(values), back, &err));
+    assert_memory_equal(back, values, sizeof values);
+    qv__buffer_free(&out);
+}
+
 static void hostile_framings(void **state)
 {
     QV_UNUSED(state);
@@ -135,6 +153,7 @@ int main(void)
         cmocka_unit_test(every_width_round_trips),
         cmocka_unit_test(framings_round_trip_any_count),
         cmocka_unit_test(known_bytes),
+        cmocka_unit_test(tail_of_equal_size_is_raw),
         cmocka_unit_test(hostile_framings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
