@@ -40,9 +40,9 @@ static qv__cast_fn choose(const qv__type *from, const qv__type *to)
         return qv__cast_dictionary;
     if (is_bytes(from) && is_bytes(to))
         return qv__cast_bytes;
-    if (qv__type_is_string(to) && plain_value(from))
+    if (qv__type_is_utf8(to) && plain_value(from))
         return qv__cast_to_string;
-    if (qv__type_is_string(from) && plain_value(to))
+    if (qv__type_is_utf8(from) && plain_value(to))
         return qv__cast_from_string;
     if (qv__type_is_number(from) && qv__type_is_number(to))
         return qv__cast_number;

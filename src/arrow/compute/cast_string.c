@@ -328,7 +328,7 @@ qv_status qv__cast_bytes(const qv__array *array, const qv__type *to, qv__cast_mo
         QV_CHECK(from_fixed(array, to, &bytes, err));
     else
         QV_CHECK(change_offsets(array, to, &bytes, err));
-    if (qv__type_is_string(to) && !qv__type_is_string(array->type))
+    if (qv__type_is_utf8(to) && !qv__type_is_utf8(array->type))
         QV_CHECK(check_utf8(bytes, to, err));
     *out = bytes;
     bytes = NULL;

@@ -57,7 +57,7 @@ static inline bool qv__type_offsets_64(const qv__type *type)
     return type->id == QV_TYPE_LARGE_UTF8 || type->id == QV_TYPE_LARGE_BINARY || type->id == QV_TYPE_LARGE_LIST;
 }
 
-static inline bool qv__type_is_string(const qv__type *type)
+static inline bool qv__type_is_utf8(const qv__type *type)
 {
     return type->id == QV_TYPE_UTF8 || type->id == QV_TYPE_LARGE_UTF8;
 }
