@@ -285,6 +285,28 @@ static void golden(void **state)
     qv__type_unref(string);
 }
 
+/* A stream's dictionary is replaced between its batches; the batch given out before keeps its own. */
+static void replaced_dictionary(void **state)
+{
+    static const char *const expected[] = { "'63'", "'62'", "'61'", "'61'", "'62'", "~", "'61'" };
+    qv__bytes bytes = load(QVT_SOURCE_DIR "/tests/golden/ipc/dictionary.arrows");
+    qv__stream *stream;
+    qv__array *first, *second;
+
+    (void) state;
+    QVT_OK(qv__ipc_open(bytes, &stream, &err));
+    QVT_OK(stream->next(stream, &first, &err));
+    QVT_OK(stream->next(stream, &second, &err));
+    assert_int_equal(first->length, 3);
+    assert_int_equal(second->length, 4);
+    for (int64_t i = 0; i < 7; i++)
+        assert_string_equal(qvt_value_text((i < 3 ? first : second)->children[0], i < 3 ? i : i - 3), expected[i]);
+    qv__array_unref(first);
+    qv__array_unref(second);
+    qv__stream_free(stream);
+    qv__bytes_unref(&bytes);
+}
+
 static void unsupported(void **state)
 {
     static const char *const names[][2] = { { "view.arrow", "utf8_view columns" },
@@ -352,10 +374,9 @@ static void allocation_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trips),     cmocka_unit_test(wrong_schema),
-        cmocka_unit_test(damaged),         cmocka_unit_test(not_ours),
-        cmocka_unit_test(golden),          cmocka_unit_test(unsupported),
-        cmocka_unit_test(lance_deletions), cmocka_unit_test(allocation_failures),
+        cmocka_unit_test(round_trips), cmocka_unit_test(wrong_schema),    cmocka_unit_test(damaged),
+        cmocka_unit_test(not_ours),    cmocka_unit_test(golden),          cmocka_unit_test(replaced_dictionary),
+        cmocka_unit_test(unsupported), cmocka_unit_test(lance_deletions), cmocka_unit_test(allocation_failures),
     };
     rng = qvt_rng_seeded();
     return cmocka_run_group_tests(tests, NULL, NULL);
