@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/bitmap.h"
+#include "file/lance_schema.h"
 #include "arrow/compute/compute.h"
 #include "query_private.h"
 
@@ -220,6 +221,21 @@ static bool path_nullable(const qv__read *read)
     return nullable;
 }
 
+/* The metadata of a column as it is read. Blobs of the second kind come as their bytes, so the name of the extension, whose
+ * storage is a struct, would be wrong. */
+static qv_status copy_metadata(qv__field *to, const qv__field *leaf, qv_error *err)
+{
+    static const char prefix[] = "ARROW:extension:";
+
+    if (!qv__field_is_blob_v2(leaf))
+        return qv__metadata_copy(&to->metadata, &leaf->metadata, err);
+    for (size_t i = 0; i < leaf->metadata.n; i++)
+        if (strncmp(leaf->metadata.pairs[i].key, prefix, sizeof prefix - 1) != 0)
+            QV_TRY(qv__metadata_set(&to->metadata, leaf->metadata.pairs[i].key, leaf->metadata.pairs[i].value,
+                                    leaf->metadata.pairs[i].value_len, err));
+    return QV_OK;
+}
+
 static qv_status add_column(making *m, const char *name, qv_error *err)
 {
     qv__projection *p = m->p;
@@ -235,10 +251,9 @@ static qv_status add_column(making *m, const char *name, qv_error *err)
                         qv__column_names(m->schema, names, sizeof names));
     }
     p->outputs[p->n_outputs++] = (qv__output){ QV_OUT_FIELD, p->n_reads++ };
-    if (read->depth == 0)
-        return qv__field_copy(field, leaf, err);
     QV_TRY(qv__field_init(field, name, leaf->type, path_nullable(read), err));
-    return qv__metadata_copy(&field->metadata, &leaf->metadata, err);
+    field->id = leaf->id;
+    return copy_metadata(field, leaf, err);
 }
 
 static qv_status add_named(making *m, const char *name, qv_error *err)
