@@ -1,0 +1,56 @@
+/* Checking and describing tables. */
+#include "api/api_private.h"
+#include "base/buffer.h"
+
+#define MAX_JSON_BYTES ((size_t) 1 << 30)
+
+qv_status qv_table_verify(qv_table *table, void (*on_problem)(void *user, const char *object, const char *what),
+                          void *user, const qv_job *options, qv_verify_report *report, qv_error *err)
+{
+    qv_verify_report counted = { 0 };
+    qv__snapshot *snapshot = qv__table_snapshot(table);
+    qv__job job;
+    uint64_t rows = 0;
+    qv_status st = QV_OK;
+
+    qv__job_begin(&job, options, "verify", 0);
+    QV_CHECK(qv__snapshot_count_rows(snapshot, &rows, err));
+    job.rows_total = rows;
+    QV_CHECK(qv__snapshot_verify(snapshot, on_problem, user, &job, &counted, err));
+done:
+    qv__job_end(&job, st);
+    qv__snapshot_unref(snapshot);
+    if (report)
+        *report = counted;
+    return st;
+}
+
+static qv_status describe_file(qv_table *table, const char *path, qv__buffer *json, qv_error *err)
+{
+    qv__file *file = NULL;
+    qv_status st = QV_OK;
+
+    QV_CHECK(qv__file_open(table->store, path, &file, err));
+    QV_CHECK(qv__file_describe(file, json, err));
+done:
+    qv__file_unref(file);
+    return st;
+}
+
+qv_status qv_table_describe(qv_table *table, const char *path, char **json, qv_error *err)
+{
+    qv__buffer text;
+    qv__snapshot *snapshot = qv__table_snapshot(table);
+    qv_status st = QV_OK;
+
+    qv__buffer_init(&text, MAX_JSON_BYTES);
+    QV_CHECK(path ? describe_file(table, path, &text, err) : qv__snapshot_describe(snapshot, &text, err));
+    QV_CHECK(qv__buffer_append_zeros(&text, 1, err));
+    *json = (char *) qv__buffer_detach(&text, NULL);
+done:
+    qv__buffer_free(&text);
+    qv__snapshot_unref(snapshot);
+    return st;
+}
+
+void qv_string_free(char *string) { qv__free(string); }

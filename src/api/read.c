@@ -1,0 +1,77 @@
+/* Rows out: each call takes the handle's snapshot, makes a stream over it, and exports that. */
+#include "api/api_private.h"
+#include "arrow/c_data.h"
+#include "query/query.h"
+
+static qv_status check_column_list(const char *const *columns, size_t n, qv_error *err)
+{
+    if (n && !columns)
+        return qv__fail(err, QV_INVALID, "%zu columns are announced, but the list is NULL", n);
+    for (size_t i = 0; i < n; i++)
+        if (!columns[i])
+            return qv__fail(err, QV_INVALID, "column %zu of the list is NULL", i);
+    return QV_OK;
+}
+
+qv_status qv_table_scan(qv_table *table, const qv_scan_options *options, struct ArrowArrayStream *out, qv_error *err)
+{
+    qv_scan_options opts = QV_SCAN_OPTIONS_INIT;
+    qv__stream *stream = NULL;
+
+    QV_TRY(QV_OPTIONS(&opts, options, err));
+    QV_TRY(check_column_list(opts.columns, opts.n_columns, err));
+    qv__snapshot *snapshot = qv__table_snapshot(table);
+    qv_status st = qv__scan(snapshot, &opts, &stream, err);
+    qv__snapshot_unref(snapshot);
+    return st == QV_OK ? qv__export_stream(stream, out, err) : st;
+}
+
+qv_status qv_table_take(qv_table *table, qv_take_by by, const uint64_t *rows, size_t n_rows, bool in_order,
+                        const qv_scan_options *options, struct ArrowArrayStream *out, qv_error *err)
+{
+    qv_scan_options opts = QV_SCAN_OPTIONS_INIT;
+    qv__stream *stream = NULL;
+
+    QV_TRY(QV_OPTIONS(&opts, options, err));
+    QV_TRY(check_column_list(opts.columns, opts.n_columns, err));
+    if (n_rows && !rows)
+        return qv__fail(err, QV_INVALID, "%zu rows are asked for, but the list is NULL", n_rows);
+    if (by != QV_TAKE_OFFSETS && by != QV_TAKE_ROW_IDS)
+        return qv__fail(err, QV_INVALID, "take by %d is not known", (int) by);
+    qv__snapshot *snapshot = qv__table_snapshot(table);
+    qv_status st = qv__take(snapshot, by, rows, n_rows, in_order, &opts, &stream, err);
+    qv__snapshot_unref(snapshot);
+    return st == QV_OK ? qv__export_stream(stream, out, err) : st;
+}
+
+static qv_status check_queries(const qv_vectors *queries, const qv_search_options *options, qv_error *err)
+{
+    if (!queries || !queries->data || queries->n == 0)
+        return qv__fail(err, QV_INVALID, "the search has no query vector");
+    if (queries->dim == 0)
+        return qv__fail(err, QV_INVALID, "the query vector has 0 dimensions");
+    if (queries->n > INT32_MAX)
+        return qv__fail(err, QV_INVALID, "%zu query vectors at once, at most %d are allowed", queries->n, INT32_MAX);
+    if ((unsigned) queries->element > QV_ELEMENT_U8)
+        return qv__fail(err, QV_INVALID, "query element type %d is not known", (int) queries->element);
+    if ((unsigned) options->metric > QV_METRIC_JACCARD)
+        return qv__fail(err, QV_INVALID, "metric %d is not known", (int) options->metric);
+    if (options->k == 0)
+        return qv__fail(err, QV_INVALID, "k is 0; a search returns at least 1 row");
+    return QV_OK;
+}
+
+qv_status qv_table_search(qv_table *table, const qv_vectors *queries, const qv_search_options *options,
+                          struct ArrowArrayStream *out, qv_error *err)
+{
+    qv_search_options opts = QV_SEARCH_OPTIONS_INIT;
+    qv__stream *stream = NULL;
+
+    QV_TRY(QV_OPTIONS(&opts, options, err));
+    QV_TRY(check_column_list(opts.columns, opts.n_columns, err));
+    QV_TRY(check_queries(queries, &opts, err));
+    qv__snapshot *snapshot = qv__table_snapshot(table);
+    qv_status st = qv__search(snapshot, queries, &opts, &stream, err);
+    qv__snapshot_unref(snapshot);
+    return st == QV_OK ? qv__export_stream(stream, out, err) : st;
+}
