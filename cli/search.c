@@ -1,0 +1,116 @@
+/* quiver search TABLE: by a vector on the command line, or by the vector of a row. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cli.h"
+
+static int parse_metric(const char *text, qv_metric *out)
+{
+    static const char *const names[] = { "auto", "l2", "cosine", "dot", "hamming", "jaccard" };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcasecmp(text, names[i]) == 0) {
+            *out = (qv_metric) i;
+            return EXIT_OK;
+        }
+    return cli_complain(EXIT_USAGE, "--metric is \"%s\", not l2, cosine, dot, hamming or jaccard", text);
+}
+
+/* A JSON list of numbers -> floats; free() them. */
+static int parse_vector(json_t *list, float **out, size_t *dim)
+{
+    *dim = json_array_size(list);
+    *out = malloc((*dim ? *dim : 1) * sizeof **out);
+    if (!*out || !*dim)
+        return cli_complain(EXIT_USAGE, "the query vector is not a list of numbers, like '[0.5, 1, 2]'");
+    for (size_t i = 0; i < *dim; i++) {
+        json_t *item = json_array_get(list, i);
+        if (!json_is_number(item))
+            return cli_complain(EXIT_USAGE, "item %zu of the query vector is not a number", i);
+        (*out)[i] = (float) json_number_value(item);
+    }
+    return EXIT_OK;
+}
+
+/* The vector of live row number `row`, as JSON. */
+static int vector_of_row(qv_table *table, uint64_t row, const char *column, json_t **out)
+{
+    qv_scan_options options = QV_SCAN_OPTIONS_INIT;
+    struct ArrowArrayStream rows;
+    struct ArrowSchema schema = { 0 };
+    struct ArrowArray batch = { 0 };
+    qv_error err;
+
+    options.columns = &column;
+    options.n_columns = column ? 1 : 0;
+    qv_status st = qv_table_take(table, QV_TAKE_OFFSETS, &row, 1, false, &options, &rows, &err);
+    if (st != QV_OK)
+        return cli_fail(st, &err);
+    *out = NULL;
+    if (rows.get_schema(&rows, &schema) == 0 && rows.get_next(&rows, &batch) == 0 && batch.release && batch.length)
+        for (int64_t c = 0; !*out && c < schema.n_children; c++)
+            if (strncmp(schema.children[c]->format, "+w:", 3) == 0)
+                *out = cli_value(schema.children[c], batch.children[c], batch.offset);
+    if (batch.release)
+        batch.release(&batch);
+    if (schema.release)
+        schema.release(&schema);
+    rows.release(&rows);
+    if (!json_is_array(*out))
+        return cli_complain(EXIT_NOT_FOUND, "row %llu has no vector", (unsigned long long) row);
+    return EXIT_OK;
+}
+
+static int run(cli *args, qv_table *table, const float *query, size_t dim)
+{
+    qv_search_options options = QV_SEARCH_OPTIONS_INIT;
+    qv_vectors vectors = { query, QV_ELEMENT_F32, dim, 1 };
+    struct ArrowArrayStream rows;
+    qv_error err;
+    const char **columns = cli_split(args->columns, &options.n_columns);
+    int code = args->metric ? parse_metric(args->metric, &options.metric) : EXIT_OK;
+
+    options.vector_column = args->column;
+    options.columns = columns;
+    options.k = args->has_limit ? (uint32_t) args->limit : 10;
+    options.offset = args->offset;
+    options.with_row_id = args->with_row_id;
+    options.job = cli_job(args, "searching");
+    if (code == EXIT_OK) {
+        qv_status st = qv_table_search(table, &vectors, &options, &rows, &err);
+        cli_job_done();
+        code = st == QV_OK ? cli_print_rows(&rows, args->json ? CLI_JSONL : CLI_TABLE, stdout) : cli_fail(st, &err);
+    }
+    free(columns);
+    return code;
+}
+
+int cli_search(cli *args)
+{
+    qv_db *db = NULL;
+    qv_table *table = NULL;
+    json_t *list = NULL;
+    float *query = NULL;
+    size_t dim = 0;
+    char name[256];
+
+    if (args->argc != 1 || (!args->vector && !args->has_row))
+        return cli_complain(EXIT_USAGE,
+                            "search needs a table and a query: quiver search DB/TABLE --vector '[1, 2]' (or --row 17)");
+    int code = cli_open(args->argv[0], args->version, false, &db, &table, name, sizeof name);
+    if (code == EXIT_OK && args->has_row)
+        code = vector_of_row(table, args->row, args->column, &list);
+    else if (code == EXIT_OK)
+        list = json_loads(args->vector, 0, NULL);
+    if (code == EXIT_OK)
+        code = parse_vector(list, &query, &dim);
+    if (code == EXIT_OK)
+        code = run(args, table, query, dim);
+    free(query);
+    json_decref(list);
+    qv_table_close(table);
+    qv_db_close(db);
+    return code;
+}
