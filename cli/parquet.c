@@ -31,7 +31,8 @@ static const char from_ipc[] = "import sys\n"
 static int run_python(const char *script, const char *from, const char *to)
 {
     const char *python = getenv("QUIVER_PYTHON");
-    char *argv[] = { "python3", "-c", (char *) (uintptr_t) script, (char *) (uintptr_t) from, (char *) (uintptr_t) to,
+    char program[] = "python3", option[] = "-c";
+    char *argv[] = { program, option, (char *) (uintptr_t) script, (char *) (uintptr_t) from, (char *) (uintptr_t) to,
                      NULL };
     pid_t child;
     int status = 0;
