@@ -127,7 +127,7 @@ static void step_scan(world *w)
 
     options.offset = qvt_rng_below(&w->rng, 2) ? 0 : qvt_rng_below(&w->rng, all->n + 10);
     options.has_limit = qvt_rng_below(&w->rng, 2);
-    options.limit = qvt_rng_below(&w->rng, all->n + 10);
+    options.limit = options.has_limit ? qvt_rng_below(&w->rng, all->n + 10) : 0;
     options.batch_rows = (uint32_t) qvt_rng_below(&w->rng, 100);
     options.job.threads = (uint32_t) (1 + qvt_rng_below(&w->rng, 4));
     for (uint64_t i = options.offset; i < all->n && (!options.has_limit || i - options.offset < options.limit); i++)

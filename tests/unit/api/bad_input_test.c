@@ -153,7 +153,7 @@ static void searching(void **state)
     vectors.dim = 0;
     QVT_FAILS(qv_table_search(f->table, &vectors, &options, &out, &err), QV_INVALID, "0 dimensions");
     vectors = (qv_vectors){ bad, QV_ELEMENT_F32, QVT_DIM, 1 };
-    QVT_FAILS(qv_table_search(f->table, &vectors, NULL, &out, &err), QV_INVALID, "NaN");
+    QVT_FAILS(qv_table_search(f->table, &vectors, NULL, &out, &err), QV_INVALID, "nan at position 1");
     vectors.data = query;
     options.vector_column = "nope";
     QVT_FAILS(qv_table_search(f->table, &vectors, &options, &out, &err), QV_NOT_FOUND, "nope");
