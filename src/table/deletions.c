@@ -4,6 +4,7 @@
 #include <roaring/roaring.h>
 #include <stdlib.h>
 
+#include "arrow/ipc/ipc.h"
 #include "table/table_private.h"
 
 #define MAX_FILE_BYTES (UINT64_C(1) << 34)
@@ -60,6 +61,41 @@ static qv_status read_bitmap(const qv__bytes *bytes, offsets *list, qv_error *er
     roaring_iterate(bitmap, add_bit, list);
     roaring_bitmap_free(bitmap);
     return list->st;
+}
+
+/* ------------------------------------------------------------------ Arrow files */
+
+static qv_status read_batch(const qv__array *batch, offsets *list, qv_error *err)
+{
+    const qv__array *column = batch->n_children == 1 ? batch->children[0] : NULL;
+
+    if (!column || column->type->id != QV_TYPE_UINT32 || column->null_count)
+        return qv__fail(err, QV_CORRUPT, "not one column of uint32 without nulls");
+    const uint8_t *values = qv__array_values(column);
+    for (int64_t i = 0; i < batch->length; i++) /* struct children are not shifted by the parent's offset */
+        QV_TRY(add_offset(list, qv__load_u32(values + 4 * (size_t) (batch->offset + i)), err));
+    return QV_OK;
+}
+
+static qv_status read_arrow(qv__bytes bytes, offsets *list, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__stream *stream = NULL;
+    qv__array *batch = NULL;
+
+    QV_CHECK(qv__ipc_open(bytes, &stream, err));
+    for (;;) {
+        QV_CHECK(stream->next(stream, &batch, err));
+        if (!batch)
+            break;
+        QV_CHECK(read_batch(batch, list, err));
+        qv__array_unref(batch);
+        batch = NULL;
+    }
+done:
+    qv__array_unref(batch);
+    qv__stream_free(stream);
+    return st == QV_INVALID || st == QV_UNSUPPORTED ? qv__fail_in(err, QV_CORRUPT, "Arrow file") : st;
 }
 
 /* ------------------------------------------------------------------ both */
@@ -125,7 +161,7 @@ qv_status qv__deletions_load(qv__snapshot *snapshot, size_t fragment, qv__deleti
     if (st == QV_NOT_FOUND)
         st = qv__fail(err, QV_CORRUPT, "%s: the deletion file is missing", path);
     QV_CHECK(st);
-    st = f->deletion->is_bitmap ? read_bitmap(&bytes, &list, err) : qv__fail(err, QV_UNSUPPORTED, "an Arrow file");
+    st = f->deletion->is_bitmap ? read_bitmap(&bytes, &list, err) : read_arrow(bytes, &list, err);
     if (st == QV_OK)
         st = check_offsets(&list, f->deletion, err);
     if (st != QV_OK) {

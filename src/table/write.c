@@ -29,8 +29,31 @@ typedef struct ingest {
 
 /* ------------------------------------------------------------------ schemas */
 
+#define BLOB_MARK      "lance-encoding:blob"
+#define EXTENSION_NAME "ARROW:extension:name"
+#define BLOB_V2        "lance.blob.v2"
+
+static bool is_old_blob(const qv__field *field)
+{
+    return qv__field_is_blob(field) && qv__metadata_get(&field->metadata, BLOB_MARK, NULL);
+}
+
+/* In files of 2.2 the mark that makes a column a blob is an extension type, no longer an encoding. */
+static qv_status copy_metadata(const qv__field *from, qv__file_version version, qv__metadata *out, qv_error *err)
+{
+    bool renew = version.minor >= 2 && is_old_blob(from);
+
+    for (size_t i = 0; i < from->metadata.n; i++) {
+        const struct qv__metadata_pair *pair = &from->metadata.pairs[i];
+        if (!renew || strcmp(pair->key, BLOB_MARK) != 0)
+            QV_TRY(qv__metadata_set(out, pair->key, pair->value, pair->value_len, err));
+    }
+    return renew ? qv__metadata_set(out, EXTENSION_NAME, BLOB_V2, sizeof BLOB_V2 - 1, err) : QV_OK;
+}
+
 /* A copy in which no field has an id, at any level. */
-static qv_status copy_without_ids(const qv__field *from, unsigned depth, qv__field *out, qv_error *err)
+static qv_status copy_without_ids(const qv__field *from, qv__file_version version, unsigned depth, qv__field *out,
+                                  qv_error *err)
 {
     qv_status st = QV_OK;
     qv__field field = { 0 };
@@ -45,12 +68,12 @@ static qv_status copy_without_ids(const qv__field *from, unsigned depth, qv__fie
         type->index_type = from->type->index_type ? qv__type_ref(from->type->index_type) : NULL;
         QV_CHECK(QV_NEW(&type->children, from->type->n_children, err));
         for (size_t i = 0; i < from->type->n_children; i++, type->n_children++)
-            QV_CHECK(copy_without_ids(&from->type->children[i], depth + 1, &type->children[i], err));
+            QV_CHECK(copy_without_ids(&from->type->children[i], version, depth + 1, &type->children[i], err));
     } else {
         type = qv__type_ref(from->type);
     }
     QV_CHECK(qv__field_init(&field, from->name, type, from->nullable, err));
-    QV_CHECK(qv__metadata_copy(&field.metadata, &from->metadata, err));
+    QV_CHECK(copy_metadata(from, version, &field.metadata, err));
     field.id = -1;
     *out = field;
     field = (qv__field){ 0 };
@@ -61,7 +84,8 @@ done:
 }
 
 /* The schema of new content: the stream's, in stored form, numbered afresh. */
-static qv_status new_schema(const qv__schema *shown, int32_t first_id, qv__schema **out, qv_error *err)
+static qv_status new_schema(const qv__schema *shown, qv__file_version version, int32_t first_id, qv__schema **out,
+                            qv_error *err)
 {
     qv_status st = QV_OK;
     qv__schema *plain = NULL, *stored = NULL;
@@ -70,7 +94,7 @@ static qv_status new_schema(const qv__schema *shown, int32_t first_id, qv__schem
 
     QV_CHECK(QV_NEW(&fields, shown->n_fields, err));
     for (; n < shown->n_fields; n++)
-        QV_CHECK(copy_without_ids(&shown->fields[n], 1, &fields[n], err));
+        QV_CHECK(copy_without_ids(&shown->fields[n], version, 1, &fields[n], err));
     QV_CHECK(qv__schema_new(fields, n, &shown->metadata, &plain, err));
     QV_CHECK(qv__schema_to_stored(plain, &stored, err));
     QV_CHECK(qv__schema_assign_ids(stored, &first_id, err));
@@ -115,6 +139,10 @@ static qv_status present_schema(ingest *in, const qv__snapshot *base, qv_error *
         if (seen[in->columns[i]])
             QV_CHECK(qv__fail(err, QV_SCHEMA, "column \"%.100s\" occurs twice", given->fields[i].name));
         seen[in->columns[i]] = true;
+        if (in->version.minor >= 2 && is_old_blob(&base->stored->fields[in->columns[i]]))
+            QV_CHECK(qv__fail(err, QV_UNSUPPORTED,
+                              "column \"%.100s\" is a blob of the first form, files of 2.2 hold the second",
+                              given->fields[i].name));
         fields[i] = base->stored->fields[in->columns[i]]; /* borrowed: qv__schema_new copies */
     }
     for (size_t i = 0; i < table->n_fields; i++)
@@ -148,7 +176,7 @@ static qv_status prepare(ingest *in, const qv__snapshot *base, qv_error *err)
     bool lasting = head && head->writer_feature_flags & QV_FLAG_LASTING_FIELD_IDS && head->has_max_allocated_field_id;
     if (lasting && head->max_allocated_field_id == INT32_MAX)
         return qv__fail(err, QV_LIMIT, "the table has no field ids left");
-    return new_schema(in->data->schema, lasting ? head->max_allocated_field_id + 1 : 0, &in->stored, err);
+    return new_schema(in->data->schema, in->version, lasting ? head->max_allocated_field_id + 1 : 0, &in->stored, err);
 }
 
 /* ------------------------------------------------------------------ batches */
@@ -306,6 +334,8 @@ static void remove_files(ingest *in)
         char path[QV_NAME_BYTES + 8];
         data_path(in->fragments[i].name, path);
         qv__store_delete(in->table, path, NULL);
+        path[strlen(path) - sizeof ".lance" + 1] = 0; /* blobs lie in a folder beside it */
+        qv__store_delete_tree(in->table, path, NULL);
     }
 }
 
