@@ -34,7 +34,7 @@ done:
     return st;
 }
 
-qv__schema *qvt_rows_schema(void)
+qv__schema *qvt_table_schema(void)
 {
     qv__schema *schema;
     qv_error err;
@@ -91,7 +91,7 @@ done:
     return st;
 }
 
-qv_status qvt_rows_stream(int64_t first, int64_t n, int64_t batch, size_t n_columns, qv__stream **out, qv_error *err)
+qv_status qvt_table_stream(int64_t first, int64_t n, int64_t batch, size_t n_columns, qv__stream **out, qv_error *err)
 {
     qv_status st = QV_OK;
     size_t n_batches = (size_t) ((n + batch - 1) / batch);
@@ -115,14 +115,14 @@ done:
     return st;
 }
 
-qv_status qvt_rows_write(qv__store *store, qv__snapshot *base, const qv__write *options, int64_t first, int64_t n,
-                         qv__snapshot **out, qv_error *err)
+qv_status qvt_table_write(qv__store *store, qv__snapshot *base, const qv__write *options, int64_t first, int64_t n,
+                          qv__snapshot **out, qv_error *err)
 {
     qv__write write = options ? *options : (qv__write){ 0 };
     qv__stream *stream;
 
     write.create = base == NULL;
-    QV_TRY(qvt_rows_stream(first, n, 1000, 0, &stream, err));
+    QV_TRY(qvt_table_stream(first, n, 1000, 0, &stream, err));
     qv_status st = qv__table_write(store, base, stream, &write, NULL, out, err);
     qv__stream_free(stream);
     return st;
@@ -182,7 +182,7 @@ static void read_fragment(qv__snapshot *snapshot, size_t fragment, int64_t *ids,
         qv__array_unref(columns[i]);
 }
 
-void qvt_rows_read(qv__snapshot *snapshot, int64_t **ids, size_t *n)
+void qvt_table_read(qv__snapshot *snapshot, int64_t **ids, size_t *n)
 {
     uint64_t rows;
     qv_error err;
@@ -196,12 +196,12 @@ void qvt_rows_read(qv__snapshot *snapshot, int64_t **ids, size_t *n)
     assert_int_equal(*n, rows);
 }
 
-void qvt_rows_expect(qv__snapshot *snapshot, int64_t first, int64_t n)
+void qvt_table_expect(qv__snapshot *snapshot, int64_t first, int64_t n)
 {
     int64_t *ids;
     size_t found;
 
-    qvt_rows_read(snapshot, &ids, &found);
+    qvt_table_read(snapshot, &ids, &found);
     assert_int_equal(found, n);
     for (int64_t i = 0; i < n; i++)
         assert_int_equal(ids[i], first + i);

@@ -41,7 +41,7 @@ static void write_rows(qv__store *store, qv__snapshot **at, const qv__write *opt
 {
     qv__snapshot *next;
 
-    QVT_OK(qvt_rows_write(store, *at, options, first, n, &next, &err));
+    QVT_OK(qvt_table_write(store, *at, options, first, n, &next, &err));
     qv__snapshot_unref(*at);
     *at = next;
 }
@@ -63,24 +63,24 @@ static void test_life(void **state)
     (void) state;
     write_rows(store, &s, NULL, 0, 50);
     assert_int_equal(qv__snapshot_version(s), 1);
-    qvt_rows_expect(s, 0, 50);
+    qvt_table_expect(s, 0, 50);
     write_rows(store, &s, &small_files, 50, 100);
     assert_int_equal(qv__snapshot_version(s), 2);
     assert_int_equal(qv__snapshot_n_fragments(s), 5);
     assert_int_equal(qv__snapshot_fragment(s, 4)->physical_rows, 10);
-    qvt_rows_expect(s, 0, 150);
+    qvt_table_expect(s, 0, 150);
     write_rows(store, &s, NULL, 0, 0); /* nothing, but a version */
     assert_int_equal(qv__snapshot_version(s), 3);
     reopen(store, &s);
-    qvt_rows_expect(s, 0, 150);
+    qvt_table_expect(s, 0, 150);
     write_rows(store, &s, &overwrite, 7, 3);
     reopen(store, &s);
     assert_int_equal(qv__snapshot_version(s), 4);
     assert_int_equal(qv__snapshot_fragment(s, 0)->id, 5); /* ids go on */
     assert_int_equal(qv__snapshot_schema(s)->fields[0].id, 0);
-    qvt_rows_expect(s, 7, 3);
+    qvt_table_expect(s, 7, 3);
     QVT_OK(qv__snapshot_open(store, 2, &again, &err)); /* old versions stay */
-    qvt_rows_expect(again, 0, 150);
+    qvt_table_expect(again, 0, 150);
     qv__snapshot_unref(again);
     assert_int_equal(count_names(store, "_transactions"), 4);
     assert_int_equal(count_names(store, "data"), 6);
@@ -96,7 +96,7 @@ static void test_create_twice(void **state)
 
     (void) state;
     write_rows(store, &s, NULL, 0, 5);
-    QVT_FAILS(qvt_rows_write(store, NULL, NULL, 0, 5, &other, &err), QV_EXISTS, "is a table already, at version 1");
+    QVT_FAILS(qvt_table_write(store, NULL, NULL, 0, 5, &other, &err), QV_EXISTS, "is a table already, at version 1");
     assert_null(other);
     assert_int_equal(count_names(store, "data"), 1);
     assert_int_equal(count_names(store, "_transactions"), 1);
@@ -176,14 +176,14 @@ static void test_mixed_versions(void **state)
     assert_string_equal(qv__snapshot_file_version(s), "2.2"); /* the table's own did not change */
     assert_int_equal(qv__snapshot_fragment(s, 1)->files[0].version.minor, 0);
     assert_int_equal(qv__snapshot_fragment(s, 2)->files[0].version.minor, 2);
-    qvt_rows_expect(s, 0, 30);
+    qvt_table_expect(s, 0, 30);
     write_rows(store, &s, &overwrite, 0, 5);
     reopen(store, &s);
     assert_string_equal(qv__snapshot_file_version(s), "2.1");
     assert_int_equal(s->manifest->head->reader_feature_flags, QV_FLAG_MIXED_VERSIONS); /* for ever */
-    qvt_rows_expect(s, 0, 5);
+    qvt_table_expect(s, 0, 5);
     qv__snapshot *other = NULL;
-    QVT_FAILS(qvt_rows_write(store, s, &unknown, 0, 1, &other, &err), QV_UNSUPPORTED, "file version \"2.3\"");
+    QVT_FAILS(qvt_table_write(store, s, &unknown, 0, 1, &other, &err), QV_UNSUPPORTED, "file version \"2.3\"");
     qv__snapshot_unref(s);
     qv__store_unref(store);
 }
@@ -194,7 +194,7 @@ static qv__stream *columns_stream(int64_t first, int64_t n, size_t n_columns)
 {
     qv__stream *stream;
 
-    QVT_OK(qvt_rows_stream(first, n, 100, n_columns, &stream, &err));
+    QVT_OK(qvt_table_stream(first, n, 100, n_columns, &stream, &err));
     return stream;
 }
 
@@ -288,7 +288,7 @@ static void test_unfit(void **state)
 static void test_bad_json(void **state)
 {
     qv__store *store = fresh_store();
-    qv__schema *schema = qvt_rows_schema();
+    qv__schema *schema = qvt_table_schema();
     qv__builder *builder;
     qv__array *column, *batch;
     qv__schema *one;
@@ -329,9 +329,9 @@ static void test_stale_append(void **state)
     stale = qv__snapshot_ref(s);
     for (int64_t i = 1; i < 4; i++)
         write_rows(store, &s, NULL, 10 * i, 10);
-    QVT_OK(qvt_rows_write(store, stale, NULL, 40, 10, &out, &err));
+    QVT_OK(qvt_table_write(store, stale, NULL, 40, 10, &out, &err));
     assert_int_equal(qv__snapshot_version(out), 5);
-    qvt_rows_expect(out, 0, 50);
+    qvt_table_expect(out, 0, 50);
     QVT_OK(qv__transaction_of(store, out->manifest, &transaction, &err));
     assert_int_equal(transaction.operation, QV_OP_APPEND);
     assert_int_equal(transaction.read_version, 1);
@@ -352,16 +352,16 @@ static void test_overwrites_meet(void **state)
     write_rows(store, &s, NULL, 0, 10);
     stale = qv__snapshot_ref(s);
     write_rows(store, &s, &overwrite, 100, 10);
-    QVT_FAILS(qvt_rows_write(store, stale, NULL, 10, 10, &out, &err), QV_CONFLICT,
+    QVT_FAILS(qvt_table_write(store, stale, NULL, 10, 10, &out, &err), QV_CONFLICT,
               "version 2 was committed meanwhile (Overwrite)");
     assert_int_equal(count_names(store, "data"), 2); /* what was written for nothing is gone */
     assert_int_equal(count_names(store, "_transactions"), 2);
-    QVT_OK(qvt_rows_write(store, stale, &overwrite, 200, 10, &out, &err)); /* looks again, then replaces */
+    QVT_OK(qvt_table_write(store, stale, &overwrite, 200, 10, &out, &err)); /* looks again, then replaces */
     assert_int_equal(qv__snapshot_version(out), 3);
     QVT_OK(qv__transaction_of(store, out->manifest, &transaction, &err));
     assert_int_equal(transaction.read_version, 2);
     assert_int_equal(count_names(store, "_transactions"), 3);
-    qvt_rows_expect(out, 200, 10);
+    qvt_table_expect(out, 200, 10);
     qv__snapshot_unref(out);
     qv__snapshot_unref(stale);
     qv__snapshot_unref(s);
@@ -376,11 +376,11 @@ static void test_made_anew(void **state)
     (void) state;
     write_rows(store, &s, NULL, 0, 10);
     QVT_OK(qv__store_delete_tree(store, "_versions", &err));
-    QVT_FAILS(qvt_rows_write(store, s, NULL, 10, 10, &out, &err), QV_NOT_FOUND, "no versions");
+    QVT_FAILS(qvt_table_write(store, s, NULL, 10, 10, &out, &err), QV_NOT_FOUND, "no versions");
     write_rows(store, &other, NULL, 0, 20); /* another table with the same version number */
-    QVT_FAILS(qvt_rows_write(store, s, NULL, 10, 10, &out, &err), QV_CONFLICT, "version 1 was replaced meanwhile");
+    QVT_FAILS(qvt_table_write(store, s, NULL, 10, 10, &out, &err), QV_CONFLICT, "version 1 was replaced meanwhile");
     QVT_OK(qv__snapshot_newest(s, &out, &err));
-    qvt_rows_expect(out, 0, 20);
+    qvt_table_expect(out, 0, 20);
     qv__snapshot_unref(out);
     qv__snapshot_unref(other);
     qv__snapshot_unref(s);
@@ -401,7 +401,7 @@ static void test_hole(void **state)
     write_rows(store, &s, NULL, 20, 10);
     qv__manifest_name(2, QV_NAMES_V2, name);
     QVT_OK(qv__store_delete(store, name, &err));
-    QVT_FAILS(qvt_rows_write(store, first, NULL, 30, 10, &out, &err), QV_CONFLICT,
+    QVT_FAILS(qvt_table_write(store, first, NULL, 30, 10, &out, &err), QV_CONFLICT,
               "version 2 was made and cleaned up meanwhile");
     QVT_OK(qv__snapshot_newest(first, &out, &err));
     assert_int_equal(qv__snapshot_version(out), 3);
@@ -429,7 +429,8 @@ static void *append_some(void *ctx)
         a->st = qv__snapshot_open(a->store, 0, &base, &a->err);
         if (a->st != QV_OK)
             break;
-        a->st = qvt_rows_write(a->store, base, NULL, ROWS_EACH * (a->number * N_APPENDS + i), ROWS_EACH, &out, &a->err);
+        a->st =
+            qvt_table_write(a->store, base, NULL, ROWS_EACH * (a->number * N_APPENDS + i), ROWS_EACH, &out, &a->err);
         if (a->st == QV_OK)
             qv__snapshot_unref(out);
         qv__snapshot_unref(base);
@@ -466,7 +467,7 @@ static void test_many_writers(void **state)
     }
     reopen(store, &s);
     assert_int_equal(qv__snapshot_version(s), 1 + N_THREADS * N_APPENDS);
-    qvt_rows_read(s, &ids, &n);
+    qvt_table_read(s, &ids, &n);
     assert_int_equal(n, N_THREADS * N_APPENDS * ROWS_EACH);
     qsort(ids, n, sizeof *ids, compare_ids);
     for (size_t i = 0; i < n; i++)
@@ -552,7 +553,7 @@ static void test_foreign_fields(void **state)
     QVT_OK(qv__latest_version(store, &newest, &err));
     assert_int_equal(newest, 3);
     reopen(store, &s);
-    qvt_rows_expect(s, 0, 20);
+    qvt_table_expect(s, 0, 20);
     const Lance__Table__Manifest *head = s->manifest->head;
     assert_int_equal(head->base.n_unknown_fields, 1);
     assert_int_equal(head->base.unknown_fields[0].tag, 1000);
