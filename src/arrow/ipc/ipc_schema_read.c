@@ -192,6 +192,8 @@ static qv_status read_leaf(reading *r, flat_type kind, const qv__flat_table *t, 
         return read_temporal(r, kind, t, type);
     case FLAT_FIXED_BINARY:
         READ(qv__flat_int(t, 0, 4, 0, &number) && number >= 0);
+        if (number > INT32_MAX / 8) /* a width in bits is an int */
+            return qv__fail(r->err, QV_LIMIT, "fixed_size_binary of %lld bytes", (long long) number);
         type->id = QV_TYPE_FIXED_BINARY;
         type->width = (int32_t) number;
         return QV_OK;

@@ -203,7 +203,8 @@ static qv_status put_body(qv__ipc_writer *w, const body *b, qv_error *err)
     for (size_t i = 0; i < b->n_pieces; i++) {
         const piece *p = &b->pieces[i];
 
-        QV_TRY(put_padded(w, p->data ? p->data : b->packed.data + p->at, p->len, err));
+        if (p->len)
+            QV_TRY(put_padded(w, p->data ? p->data : b->packed.data + p->at, p->len, err));
     }
     return QV_OK;
 }
