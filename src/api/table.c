@@ -66,17 +66,10 @@ void qv__table_publish(qv_table *table, qv__snapshot *snapshot)
 qv_status qv__table_newest(qv_table *table, qv__snapshot **out, qv_error *err)
 {
     qv__snapshot *known = qv__table_snapshot(table);
-    uint64_t version = 0;
-    qv_status st = qv__latest_version(table->store, &version, err);
+    qv_status st = qv__snapshot_newest(known, out, err);
 
-    if (st == QV_OK && version == 0)
-        st = qv__fail(err, QV_NOT_FOUND, "Table '%s' was not found", table->name);
-    if (st == QV_OK && version == qv__snapshot_version(known)) {
-        *out = known;
-        return QV_OK;
-    }
     qv__snapshot_unref(known);
-    return st == QV_OK ? qv__snapshot_open(table->store, version, out, err) : st;
+    return st == QV_NOT_FOUND ? qv__fail(err, QV_NOT_FOUND, "Table '%s' was not found", table->name) : st;
 }
 
 qv_status qv__table_check_writable(qv_table *table, qv_error *err)

@@ -160,6 +160,7 @@ static qv_status catch_up(commit *c, qv_error *err)
     const qv__manifest *on = newest(c);
     uint64_t version;
     qv__names names;
+    bool is_stored = false;
 
     if (!on) {
         QV_TRY(qv__newest_version(c->table, &version, &names, err));
@@ -168,7 +169,9 @@ static qv_status catch_up(commit *c, qv_error *err)
                        : QV_OK;
     }
     QV_TRY(qv__newest_version_after(c->table, on->version, on->names, &version, err));
-    if (version < on->version || !qv__manifest_is_stored(c->table, on))
+    if (version >= on->version)
+        QV_TRY(qv__manifest_is_stored(c->table, on, &is_stored, err));
+    if (!is_stored)
         return qv__fail(err, QV_CONFLICT, "%s: version %" PRIu64 " was replaced meanwhile", qv__store_uri(c->table),
                         on->version);
     for (uint64_t next = on->version + 1; next <= version; next++)

@@ -114,7 +114,7 @@ done:
     return st;
 }
 
-bool qv__manifest_is_stored(qv__store *table, const qv__manifest *manifest)
+qv_status qv__manifest_is_stored(qv__store *table, const qv__manifest *manifest, bool *out, qv_error *err)
 {
     qv__object *object = NULL;
     qv__bytes bytes = { 0 };
@@ -122,12 +122,18 @@ bool qv__manifest_is_stored(qv__store *table, const qv__manifest *manifest)
     bool same = false;
 
     qv__manifest_name(manifest->version, manifest->names, name);
-    if (qv__object_open(table, name, &object, NULL) == QV_OK && qv__object_size(object) == manifest->bytes.len &&
-        qv__object_read(object, 0, manifest->bytes.len, &bytes, NULL) == QV_OK)
-        same = memcmp(bytes.data, manifest->bytes.data, bytes.len) == 0;
+    qv_status st = qv__object_open(table, name, &object, err);
+    if (st == QV_OK && qv__object_size(object) == manifest->bytes.len) {
+        st = qv__object_read(object, 0, manifest->bytes.len, &bytes, err);
+        same = st == QV_OK && memcmp(bytes.data, manifest->bytes.data, bytes.len) == 0;
+    }
+    if (st == QV_NOT_FOUND)
+        st = QV_OK;
+    if (st == QV_OK)
+        *out = same;
     qv__bytes_unref(&bytes);
     qv__object_unref(object);
-    return same;
+    return st;
 }
 
 void qv__manifest_free(qv__manifest *manifest)

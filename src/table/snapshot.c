@@ -208,9 +208,12 @@ qv_status qv__snapshot_newest(qv__snapshot *known, qv__snapshot **out, qv_error 
     const qv__manifest *on = known->manifest;
     qv__manifest *manifest;
     uint64_t version;
+    bool is_stored = false;
 
     QV_TRY(qv__newest_version_after(known->table, on->version, on->names, &version, err));
-    if (version == on->version && qv__manifest_is_stored(known->table, on)) {
+    if (version == on->version)
+        QV_TRY(qv__manifest_is_stored(known->table, on, &is_stored, err));
+    if (is_stored) {
         *out = qv__snapshot_ref(known);
         return QV_OK;
     }

@@ -74,7 +74,7 @@ qv_status qv__manifest_parse(qv__bytes bytes, const char *name, uint64_t version
 /* QV_NOT_FOUND when there is no such version. */
 qv_status qv__manifest_load(qv__store *table, uint64_t version, qv__names names, qv__manifest **out, qv_error *err);
 /* Is what was read still what lies there? A table that was dropped and made anew has the same version numbers. */
-bool qv__manifest_is_stored(qv__store *table, const qv__manifest *manifest);
+qv_status qv__manifest_is_stored(qv__store *table, const qv__manifest *manifest, bool *out, qv_error *err);
 void qv__manifest_free(qv__manifest *manifest);
 /* Time of the commit in nanoseconds since 1970. */
 int64_t qv__manifest_timestamp(const Lance__Table__Manifest *head);
