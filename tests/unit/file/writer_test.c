@@ -13,7 +13,7 @@ static qv__schema *schema_of(qv__type *const *types, size_t n)
     qv__schema *schema;
     qv__field fields[8] = { { 0 } };
     for (size_t i = 0; i < n; i++) {
-        char name[8];
+        char name[24];
         snprintf(name, sizeof name, "f%zu", i);
         QVT_OK(qv__field_init(&fields[i], name, types[i], true, &err));
         fields[i].id = -1;
@@ -129,6 +129,62 @@ static void bare_vectors(void **state)
     qv__schema_unref(schema);
     qv__type_unref(type);
     qv__type_unref(item);
+}
+
+/* Bytes in the data file, in a shared file and in a file of their own; nothing stays when the writer is given up. */
+static void blobs_beside_the_file(void **state)
+{
+    QV_UNUSED(state);
+    qv_error err;
+    static const size_t sizes[] = { 10, 100000, 70000, 5 << 20 };
+    qv__type *type = qvt_type(QV_TYPE_LARGE_BINARY, 0, 0);
+    qv__schema *schema = schema_of(&type, 1);
+    qv__builder *builder;
+    qv__array *column, *batch;
+    QVT_OK(qv__metadata_set(&schema->fields[0].metadata, "ARROW:extension:name", "lance.blob.v2", 13, &err));
+    uint8_t *bytes = calloc(5 << 20, 1);
+    QVT_OK(qv__builder_new(type, &builder, &err));
+    for (size_t i = 0; i < 4; i++) {
+        memset(bytes, 'a' + (int) i, sizes[i]);
+        QVT_OK(qv__builder_append_bytes(builder, bytes, sizes[i], &err));
+    }
+    QVT_OK(qv__builder_append_null(builder, &err));
+    QVT_OK(qv__builder_finish(builder, &column, &err));
+    QVT_OK(qv__batch_new(schema, &column, 5, &batch, &err));
+    for (int finish = 0; finish < 2; finish++) {
+        qv__store *store;
+        qv__file_writer *writer;
+        bool shared, own;
+        QVT_OK(qv__store_open("memory://", true, &store, &err));
+        QVT_OK(qv__file_writer_open(store, "data/f.lance", schema, NULL, &writer, &err));
+        QVT_OK(qv__file_writer_write(writer, batch, &err));
+        QVT_OK(qv__file_writer_write(writer, batch, &err));
+        if (finish)
+            QVT_OK(qv__file_writer_finish(writer, NULL, &err));
+        qv__file_writer_free(writer);
+        QVT_OK(qv__store_exists(store, "data/f/10000000000000000000000000000000.blob", &shared, &err));
+        QVT_OK(qv__store_exists(store, "data/f/01000000000000000000000000000000.blob", &own, &err));
+        assert_int_equal(shared, finish);
+        assert_int_equal(own, finish);
+        if (finish) {
+            qv__bytes got;
+            QVT_OK(qv__store_get(store, "data/f/10000000000000000000000000000000.blob", 1 << 20, &got, &err));
+            assert_int_equal(got.len, 2 * (100000 + 70000));
+            assert_int_equal(got.data[99999], 'b');
+            assert_int_equal(got.data[100000], 'c');
+            qv__bytes_unref(&got);
+            QVT_OK(qv__store_get(store, "data/f/01000000000000000000000000000000.blob", 1 << 24, &got, &err));
+            assert_int_equal(got.len, 5 << 20);
+            qv__bytes_unref(&got);
+        }
+        qv__store_unref(store);
+    }
+    free(bytes);
+    qv__builder_free(builder);
+    qv__array_unref(batch);
+    qv__array_unref(column);
+    qv__schema_unref(schema);
+    qv__type_unref(type);
 }
 
 static void refuses(qv__type *type, unsigned minor, const char *part)
@@ -250,11 +306,8 @@ static void deterministic_and_unwinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_page),
-        cmocka_unit_test(bare_vectors),
-        cmocka_unit_test(refusals),
-        cmocka_unit_test(wrong_batches),
-        cmocka_unit_test(deterministic_and_unwinds),
+        cmocka_unit_test(known_page), cmocka_unit_test(bare_vectors),  cmocka_unit_test(blobs_beside_the_file),
+        cmocka_unit_test(refusals),   cmocka_unit_test(wrong_batches), cmocka_unit_test(deterministic_and_unwinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
