@@ -178,16 +178,18 @@ int shape_find_vectors(shape *row, const char *vector, json_t *sample_rows)
 
 /* ---------------------------------------------------------------- columns */
 
+typedef struct blob { /* growing bytes */
+    uint8_t *data;
+    size_t len, capacity;
+} blob;
+
 /* A column being built, and afterwards its exported form: the ArrowArray's private data. */
 typedef struct column {
     const shape *kind;
     int64_t length, null_count;
-    uint8_t *validity;
-    size_t validity_len;
-    uint8_t *values; /* numbers, booleans as bits, offsets */
-    size_t values_len;
-    char *text;
-    size_t text_len;
+    blob validity;
+    blob values; /* numbers, booleans as bits, offsets */
+    blob text;   /* strings; the floats of vectors */
     size_t n;
     struct column **children;
     const void *buffers[3];
@@ -202,36 +204,35 @@ static void column_free(column *self)
     for (size_t i = 0; i < self->n; i++)
         column_free(self->children[i]);
     free(self->children);
-    free(self->validity);
-    free(self->values);
-    free(self->text);
+    free(self->validity.data);
+    free(self->values.data);
+    free(self->text.data);
     free(self->arrays);
     free(self->pointers);
     free(self);
 }
 
-static bool append(uint8_t **data, size_t *len, const void *bytes, size_t n)
+static bool append(blob *to, const void *bytes, size_t n)
 {
-    /* grow by doubling: capacity is the next power of two of the length */
-    size_t have = *len ? (size_t) 1 << (64 - __builtin_clzll(*len)) : 0;
-    if (!*data || *len + n > have) {
-        size_t want = (size_t) 1 << (64 - __builtin_clzll(*len + n + 63));
-        uint8_t *grown = realloc(*data, want);
+    if (to->len + n > to->capacity) {
+        size_t wanted = (to->len + n) * 2 + 64;
+        uint8_t *grown = realloc(to->data, wanted);
         if (!grown)
             return false;
-        *data = grown;
+        to->data = grown;
+        to->capacity = wanted;
     }
-    memcpy(*data + *len, bytes, n);
-    *len += n;
+    memcpy(to->data + to->len, bytes, n);
+    to->len += n;
     return true;
 }
 
-static bool append_bit(uint8_t **data, size_t *len, int64_t i, bool on)
+static bool append_bit(blob *to, int64_t i, bool on)
 {
     uint8_t zero = 0;
-    if (i % 8 == 0 && !append(data, len, &zero, 1))
+    if (i % 8 == 0 && !append(to, &zero, 1))
         return false;
-    (*data)[i / 8] |= (uint8_t) (on << (i % 8));
+    to->data[i / 8] |= (uint8_t) (on << (i % 8));
     return true;
 }
 
@@ -243,7 +244,7 @@ static column *column_new(const shape *kind)
     self->kind = kind;
     int32_t zero = 0;
     bool offsets = kind->kind == SHAPE_STRING || kind->kind == SHAPE_LIST;
-    if ((offsets && !append(&self->values, &self->values_len, &zero, sizeof zero)) ||
+    if ((offsets && !append(&self->values, &zero, sizeof zero)) ||
         (kind->n && !(self->children = calloc(kind->n, sizeof(column *))))) {
         column_free(self);
         return NULL;
@@ -277,7 +278,7 @@ static bool add_vector(column *self, json_t *value, char *why, size_t why_len)
         if (json_is_array(value) && !json_is_number(item))
             return misfit(self, item, why, why_len);
         float f = (float) json_number_value(item);
-        if (!append((uint8_t **) &self->text, &self->text_len, &f, sizeof f))
+        if (!append(&self->text, &f, sizeof f))
             return false;
     }
     return true;
@@ -292,7 +293,7 @@ static bool add_list(column *self, json_t *value, char *why, size_t why_len)
             return false;
     }
     int32_t end = self->n ? (int32_t) self->children[0]->length : 0;
-    return append(&self->values, &self->values_len, &end, sizeof end);
+    return append(&self->values, &end, sizeof end);
 }
 
 static bool add_struct(column *self, json_t *value, char *why, size_t why_len)
@@ -327,12 +328,12 @@ static bool add_struct(column *self, json_t *value, char *why, size_t why_len)
 static bool add_string(column *self, json_t *value)
 {
     size_t n = json_string_length(value);
-    if (self->text_len + n > INT32_MAX)
+    if (self->text.len + n > INT32_MAX)
         return false;
-    if (n && !append((uint8_t **) &self->text, &self->text_len, json_string_value(value), n))
+    if (n && !append(&self->text, json_string_value(value), n))
         return false;
-    int32_t end = (int32_t) self->text_len;
-    return append(&self->values, &self->values_len, &end, sizeof end);
+    int32_t end = (int32_t) self->text.len;
+    return append(&self->values, &end, sizeof end);
 }
 
 static bool column_add(column *self, json_t *value, char *why, size_t why_len)
@@ -343,7 +344,7 @@ static bool column_add(column *self, json_t *value, char *why, size_t why_len)
 
     if (!fits)
         return misfit(self, value, why, why_len);
-    if (!append_bit(&self->validity, &self->validity_len, self->length, kind != SHAPE_NULL))
+    if (!append_bit(&self->validity, self->length, kind != SHAPE_NULL))
         return false;
     self->null_count += kind == SHAPE_NULL;
     int64_t whole = json_integer_value(value);
@@ -351,11 +352,11 @@ static bool column_add(column *self, json_t *value, char *why, size_t why_len)
     int64_t row = self->length++;
     switch (mine) {
     case SHAPE_BOOL:
-        return append_bit(&self->values, &self->values_len, row, json_is_true(value));
+        return append_bit(&self->values, row, json_is_true(value));
     case SHAPE_INT:
-        return append(&self->values, &self->values_len, &whole, sizeof whole);
+        return append(&self->values, &whole, sizeof whole);
     case SHAPE_FLOAT:
-        return append(&self->values, &self->values_len, &real, sizeof real);
+        return append(&self->values, &real, sizeof real);
     case SHAPE_STRING:
         return add_string(self, value);
     case SHAPE_LIST:
@@ -390,9 +391,9 @@ static bool column_export(column *self, struct ArrowArray *out, bool root)
     self->pointers = calloc(n ? n : 1, sizeof(struct ArrowArray *));
     if (!self->arrays || !self->pointers)
         return false;
-    self->buffers[0] = self->null_count ? self->validity : NULL;
-    self->buffers[1] = self->values ? self->values : nothing;
-    self->buffers[2] = self->text ? self->text : (const char *) nothing;
+    self->buffers[0] = self->null_count ? self->validity.data : NULL;
+    self->buffers[1] = self->values.data ? self->values.data : nothing;
+    self->buffers[2] = self->text.data ? self->text.data : nothing;
     int64_t n_buffers = kind == SHAPE_NULL                             ? 0
                         : kind == SHAPE_STRUCT || kind == SHAPE_VECTOR ? 1
                         : kind == SHAPE_STRING                         ? 3

@@ -30,14 +30,14 @@ static const char from_ipc[] = "import sys\n"
 
 static int run_python(const char *script, const char *from, const char *to)
 {
-    const char *python = getenv("QUIVER_PYTHON");
-    char program[] = "python3", option[] = "-c";
-    char *argv[] = { program, option, (char *) (uintptr_t) script, (char *) (uintptr_t) from, (char *) (uintptr_t) to,
-                     NULL };
+    const char *chosen = getenv("QUIVER_PYTHON"), *python = chosen ? chosen : "python3";
+    char option[] = "-c";
+    char *argv[] = { (char *) (uintptr_t) python, option, (char *) (uintptr_t) script, (char *) (uintptr_t) from,
+                     (char *) (uintptr_t) to,     NULL };
     pid_t child;
     int status = 0;
 
-    int failed = posix_spawnp(&child, python ? python : "python3", NULL, NULL, argv, environ);
+    int failed = posix_spawnp(&child, python, NULL, NULL, argv, environ);
     if (failed)
         return cli_complain(EXIT_UNSUPPORTED, "Parquet needs python3 with pyarrow: %s", strerror(failed));
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)

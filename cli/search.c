@@ -43,7 +43,7 @@ static int vector_of_row(qv_table *table, uint64_t row, const char *column, json
     struct ArrowArray batch = { 0 };
     qv_error err;
 
-    options.columns = &column;
+    options.columns = column ? &column : NULL;
     options.n_columns = column ? 1 : 0;
     qv_status st = qv_table_take(table, QV_TAKE_OFFSETS, &row, 1, false, &options, &rows, &err);
     if (st != QV_OK)

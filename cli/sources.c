@@ -95,8 +95,10 @@ static json_t *csv_value(const char *text, size_t len)
     char *end;
     char copy[64];
 
-    if (len == 0)
+    if (!text)
         return json_null();
+    if (len == 0)
+        return json_string("");
     if (text[0] == '[' || text[0] == '{') {
         json_t *parsed = json_loadb(text, len, 0, NULL);
         if (parsed)
@@ -121,7 +123,7 @@ static json_t *csv_value(const char *text, size_t len)
 static void csv_field(void *bytes, size_t len, void *ctx)
 {
     csv_source *self = ctx;
-    json_t *value = csv_value(bytes ? bytes : "", bytes ? len : 0);
+    json_t *value = csv_value(bytes, len);
 
     if (!value) {
         cli_complain(EXIT_BAD_DATA, "%s:%llu: field %zu is not UTF-8", self->path,
