@@ -305,8 +305,8 @@ static qv_status dict_page(const job20 *job, const qv__walk *walk, const qv__typ
     indices = enc_nullable(job, NULL, enc_flat(job, bits));
     QV_CHECK(qv__buffer_append(out, v.data, v.n * width, err));
     QV_CHECK(put_items(job, dictionary, v.valid != NULL, &null_item, &n_items, &items, err));
-    bool is_signed = type->index_type->id <= QV_TYPE_INT64;
-    if (v.valid && null_item >> (bits - is_signed) != 0)
+    unsigned key_bits = type->index_type->id <= QV_TYPE_INT64 ? bits - 1 : bits;
+    if (v.valid && key_bits < 63 && null_item >> key_bits != 0)
         QV_CHECK(qv__fail(err, QV_UNSUPPORTED,
                           "column \"%s\": a dictionary of %zu items has no number left for null in file version 2.0",
                           job->column->name, (size_t) dictionary->length));
