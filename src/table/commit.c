@@ -160,7 +160,7 @@ static qv_status catch_up(commit *c, qv_error *err)
     const qv__manifest *on = newest(c);
     uint64_t version;
     qv__names names;
-    bool is_stored = false;
+    bool same = false;
 
     if (!on) {
         QV_TRY(qv__newest_version(c->table, &version, &names, err));
@@ -169,9 +169,8 @@ static qv_status catch_up(commit *c, qv_error *err)
                        : QV_OK;
     }
     QV_TRY(qv__newest_version_after(c->table, on->version, on->names, &version, err));
-    if (version >= on->version)
-        QV_TRY(qv__manifest_is_stored(c->table, on, &is_stored, err));
-    if (!is_stored)
+    QV_TRY(qv__manifest_is_stored(c->table, on, &same, err));
+    if (!same || version < on->version)
         return qv__fail(err, QV_CONFLICT, "%s: version %" PRIu64 " was replaced meanwhile", qv__store_uri(c->table),
                         on->version);
     for (uint64_t next = on->version + 1; next <= version; next++)
@@ -203,16 +202,39 @@ done:
     return st;
 }
 
-/* Does the stored version carry our transaction? */
-static bool is_ours(commit *c, uint64_t version, qv__names names)
+/* Does the stored version carry our transaction? When it cannot be read nobody knows: then *out says that it may. */
+static qv_status is_ours(commit *c, uint64_t version, qv__names names, bool *out, qv_error *err)
 {
     qv__manifest *manifest = NULL;
     qv__transaction stored = { .uuid = "" };
+    qv_status st = qv__manifest_load(c->table, version, names, &manifest, err);
 
-    if (qv__manifest_load(c->table, version, names, &manifest, NULL) == QV_OK)
-        qv__transaction_of(c->table, manifest, &stored, NULL);
+    if (st == QV_OK)
+        st = qv__transaction_of(c->table, manifest, &stored, err);
     qv__manifest_free(manifest);
-    return strcmp(stored.uuid, c->change->uuid) == 0;
+    *out = st == QV_OK ? strcmp(stored.uuid, c->change->uuid) == 0 : st != QV_NOT_FOUND;
+    return st == QV_NOT_FOUND ? QV_OK : st;
+}
+
+/* The put, and what it means: QV_OK when the version is ours, QV_EXISTS when it is another's. */
+static qv_status put(commit *c, uint64_t version, qv__names names, const qv__bytes *bytes, bool *visible, qv_error *err)
+{
+    char name[QV_NAME_BYTES];
+    qv_status st;
+
+    qv__manifest_name(version, names, name);
+    st = qv__store_put(c->table, name, bytes->data, bytes->len, QV_PUT_IF_ABSENT, err);
+    if (st == QV_OK) {
+        *visible = true;
+    } else if (st == QV_EXISTS) {
+        QV_TRY(is_ours(c, version, names, visible, err));
+        st = *visible ? QV_OK
+                      : qv__fail(err, QV_EXISTS, "%s: version %" PRIu64 " was made by another writer",
+                                 qv__store_uri(c->table), version);
+    } else {
+        is_ours(c, version, names, visible, NULL); /* the put's own error is told */
+    }
+    return st;
 }
 
 static qv_status try_once(commit *c, qv__snapshot **out, bool *committed, qv_error *err)
@@ -221,21 +243,13 @@ static qv_status try_once(commit *c, qv__snapshot **out, bool *committed, qv_err
     const qv__manifest *on;
     qv__bytes bytes = { 0 };
     qv__snapshot *snapshot = NULL;
-    char name[QV_NAME_BYTES];
 
     QV_CHECK(catch_up(c, err));
     on = newest(c);
     uint64_t version = on ? on->version + 1 : 1;
     qv__names names = on ? on->names : QV_NAMES_V2;
     QV_CHECK(build(c, version, names, &bytes, &snapshot, err));
-    qv__manifest_name(version, names, name);
-    st = qv__store_put(c->table, name, bytes.data, bytes.len, QV_PUT_IF_ABSENT, err);
-    if (st == QV_OK || is_ours(c, version, names)) {
-        *committed = true;
-        if (st == QV_EXISTS)
-            st = QV_OK;
-    }
-    QV_CHECK(st);
+    QV_CHECK(put(c, version, names, &bytes, committed, err));
     *out = snapshot;
     snapshot = NULL;
 done:

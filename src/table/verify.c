@@ -72,14 +72,15 @@ static qv_status check_manifest(check *c)
     qv__transaction transaction;
     qv_error found = { 0 };
     char name[QV_NAME_BYTES];
-    bool is_stored = false;
+    bool same = false;
 
     qv__manifest_name(manifest->version, manifest->names, name);
     c->report.files++;
     c->report.bytes += manifest->bytes.len;
-    QV_TRY(note(c, name, before, qv__manifest_is_stored(c->snapshot->table, manifest, &is_stored, &found), &found));
-    if (!is_stored && c->report.problems == before)
+    QV_TRY(note(c, name, before, qv__manifest_is_stored(c->snapshot->table, manifest, &same, &found), &found));
+    if (!same && c->report.problems == before)
         tell(c, name, "the stored bytes are not the ones that were read");
+    before = c->report.problems;
     QV_TRY(note(c, name, before, check_indices(manifest, &found), &found));
     before = c->report.problems;
     QV_TRY(note(c, name, before, qv__transaction_of(c->snapshot->table, manifest, &transaction, &found), &found));
