@@ -12,8 +12,9 @@
 #include "simd/half.h"
 
 enum {
-    TASK_VALUES = 4 << 20,    /* multiplications that make a task worth handing over: about 0.1 ms */
-    CHUNK_BYTES = 4 << 20,    /* vectors between two looks at the job */
+    TASK_VALUES = 4 << 20, /* multiplications that make a task worth handing over: about 0.1 ms */
+    CHUNK_BYTES = 4 << 20, /* vectors between two looks at the job, for up to CHUNK_QUERIES queries */
+    CHUNK_QUERIES = 16,
     MAX_HEAP_BYTES = 64 << 20 /* heaps of all tasks together, as long as one task's are smaller */
 };
 
@@ -205,7 +206,8 @@ static qv_status scan_part(knn *x, size_t fragment, uint64_t row, uint64_t end, 
     part p = { .fragment = fragment, .first_id = qv__snapshot_fragment(x->snapshot, fragment)->id << 32 };
     const uint32_t *deleted;
     size_t n_deleted;
-    uint64_t most = QV_MAX(CHUNK_BYTES / qv__element_bytes(x->column.element, x->column.dim), 64);
+    uint64_t most = CHUNK_BYTES / qv__element_bytes(x->column.element, x->column.dim);
+    most = QV_MAX(most * CHUNK_QUERIES / QV_MAX(x->n_queries, CHUNK_QUERIES), 64);
 
     QV_CHECK(qv__snapshot_deletions(x->snapshot, fragment, &deleted, &n_deleted, &p.live, err));
     QV_CHECK(qv__snapshot_row_id_array(x->snapshot, fragment, &p.ids, err));

@@ -484,11 +484,46 @@ static void failures(void **state)
     qv__snapshot_unref(s);
 }
 
+/* A raised flag stops a search, a take and a scan between two batches. */
+static void cancelling(void **state)
+{
+    qvt_rng rng = { 7 };
+    qv_error err;
+    qv__snapshot *s = vector_table(&rng, QV_TYPE_FLOAT32, 6, 3, 300, 0);
+    float q[6] = { 1 };
+    qv_vectors queries = { q, QV_ELEMENT_F32, 6, 1 };
+    qv_search_options options = QV_SEARCH_OPTIONS_INIT;
+    qv_scan_options scan_options = QV_SCAN_OPTIONS_INIT;
+    qv__stream *stream = NULL;
+    qv__array *batch = NULL;
+    uint64_t row = 0;
+    QV_UNUSED(state);
+
+    QVT_OK(qv_cancel_new(&options.job.cancel, &err));
+    scan_options.job.cancel = options.job.cancel;
+    scan_options.batch_rows = 10;
+    size_t blocks = qv_memory().live_blocks;
+    QVT_OK(qv__scan(s, &scan_options, &stream, &err));
+    QVT_OK(stream->next(stream, &batch, &err));
+    assert_int_equal(batch->length, 10);
+    qv__array_unref(batch);
+    qv_cancel_raise(options.job.cancel);
+    QVT_FAILS(stream->next(stream, &batch, &err), QV_CANCELLED, "");
+    qv__stream_free(stream);
+    options.vector_column = "v";
+    QVT_FAILS(qv__search(s, &queries, &options, &stream, &err), QV_CANCELLED, "");
+    QVT_FAILS(qv__take(s, QV_TAKE_OFFSETS, &row, 1, true, &scan_options, &stream, &err), QV_CANCELLED, "");
+    fake_check_closed(blocks);
+    qv_cancel_free(options.job.cancel);
+    qv__snapshot_unref(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(searches), cmocka_unit_test(many_tasks),     cmocka_unit_test(column_order),
-        cmocka_unit_test(refusals), cmocka_unit_test(packed_queries), cmocka_unit_test(failures),
+        cmocka_unit_test(searches),   cmocka_unit_test(many_tasks),     cmocka_unit_test(column_order),
+        cmocka_unit_test(refusals),   cmocka_unit_test(packed_queries), cmocka_unit_test(failures),
+        cmocka_unit_test(cancelling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
