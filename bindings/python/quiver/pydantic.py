@@ -58,18 +58,18 @@ def Vector(dim: int, value_type: Any = None, nullable: bool = True) -> Type[Any]
     value_type: a ``pa.DataType`` for the items; float32 unless given
     nullable: whether the column may hold null
     """
-    item = _item_field(value_type)
+    item, allows_null = _item_field(value_type), nullable
 
     class FixedSizeList(List[float], FixedSizeListMixin):
         quiver_item = item
-        quiver_nullable = nullable
+        quiver_nullable = allows_null
 
         def __repr__(self) -> str:
             return f"FixedSizeList(dim={dim})"
 
         @staticmethod
         def nullable() -> bool:
-            return nullable
+            return allows_null
 
         @staticmethod
         def dim() -> int:
@@ -105,11 +105,11 @@ def vector(dim: int, value_type: Any = None) -> Type[Any]:
 
 def MultiVector(dim: int, value_type: Any = None, nullable: bool = True) -> Type[Any]:
     """A field type: a list of vectors of ``dim`` numbers each."""
-    item = _item_field(value_type)
+    item, allows_null = _item_field(value_type), nullable
 
     class MultiVectorList(List[List[float]], FixedSizeListMixin):
         quiver_item = item
-        quiver_nullable = nullable
+        quiver_nullable = allows_null
         quiver_is_multi = True
 
         def __repr__(self) -> str:
@@ -117,7 +117,7 @@ def MultiVector(dim: int, value_type: Any = None, nullable: bool = True) -> Type
 
         @staticmethod
         def nullable() -> bool:
-            return nullable
+            return allows_null
 
         @staticmethod
         def dim() -> int:
