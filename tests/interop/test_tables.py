@@ -161,7 +161,8 @@ NAMES = ("int64", "bool", "string", "vector_f32", "list_string", "list_list", "d
 @pytest.mark.parametrize("version", VERSIONS)
 def test_sliced_batches(db, tmp_path, version):
     """Offsets at every level: slices of a batch, of its children, and of structs inside structs."""
-    whole = pa.table({n: column(n, 4000, "some") for n in NAMES}).append_column("id", pa.array(range(4000)))
+    names = [n for n in NAMES if version != "2.0" or n not in ("deep", "list_struct")]  # 2.0 has no null structs
+    whole = pa.table({n: column(n, 4000, "some") for n in names}).append_column("id", pa.array(range(4000)))
     batch = whole.combine_chunks().to_batches()[0]
     cuts = [(0, 1), (1, 7), (8, 9), (17, 1000), (1017, 1), (1018, 2982)]
     stream = pa.RecordBatchReader.from_batches(batch.schema, (batch.slice(start, n) for start, n in cuts))

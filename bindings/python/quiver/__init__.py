@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from . import _quiver
 from ._absent import absent, absent_class, absent_function
@@ -18,6 +17,10 @@ from .common import URI, sanitize_uri
 from .db import DBConnection, LanceDBConnection
 from .schema import blob, vector
 from .table import LanceTable, Table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs more time than the rest of the import
+    from typing import Any
 
 __version__: str = _quiver.version
 WORKER_PROPERTY_PREFIX = "_lancedb_worker_"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, NoReturn
 
 from . import _quiver
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs more time than the rest of the import
+    from typing import Any, Callable, NoReturn
 
 
 def absent(what: str) -> NotImplementedError:

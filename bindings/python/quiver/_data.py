@@ -6,11 +6,15 @@ conversions themselves run in the extension.
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any, Iterator
 
 from . import _lazy, _quiver
-from .schema import INTEGERS, FLOATS, Field, dimension_of, is_list
+from .schema import FLOATS, INTEGERS, dimension_of, is_list
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs more time than the rest of the import
+    from typing import Any, Iterator
+
+    from .schema import Field
 
 _SUPPORTED = (
     "list of dicts, list of LanceModel, list of pyarrow.RecordBatch, pandas or polars DataFrame, pyarrow Table, RecordBatch, "
@@ -208,14 +212,15 @@ def _apply(stream: _quiver.Stream, plans: list[tuple[int, str, int, str]], fill_
 
 def check_names(names: list[str]) -> None:
     """Column names that a table cannot have."""
+    seen = set()
     for name in names:
         if "." in name:
             raise RuntimeError(f"Top level field {name} cannot contain `.`. Maybe you need to create a struct field.")
         if name == "_rowid":
             raise ValueError("Invalid input, The column _rowid is a reserved name and cannot be used in a Lance dataset")
-    for name, times in Counter(names).items():
-        if times > 1:
+        if name in seen:
             raise RuntimeError(f'Duplicate field name "{name}" in schema')
+        seen.add(name)
 
 
 def _retarget(one: Field, target: Field) -> Field:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs more time than the rest of the import
+    from typing import Any
 
 
 def need(module: str, what: str, package: str | None = None) -> Any:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable, Optional
 
-Report = Callable[[dict[str, Any]], None]
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs more time than the rest of the import
+    from typing import Any, Callable, Optional
+
+    Report = Callable[[dict[str, Any]], None]
+
 
 
 class _Bar:

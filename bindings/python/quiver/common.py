@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Union
 
-DATA = Any
-"""Rows: list of dicts, list of models, Arrow tables and streams, data frames, or an iterator of these."""
-VEC = Any
-"""A query vector: list of numbers or numpy array."""
-URI = Union[str, "os.PathLike[str]"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs more time than the rest of the import
+    from typing import Any
+
+    DATA = Any  # rows: list of dicts or models, Arrow tables and streams, data frames, or an iterator of these
+    VEC = Any  # a query vector: list of numbers or numpy array
+
+URI = str | os.PathLike[str]
 VECTOR_COLUMN_NAME = "vector"
 
 
@@ -36,3 +38,11 @@ def seconds(timeout: Any) -> float | None:
     if value <= 0:
         raise RuntimeError("Query timeout after 0 ms")
     return value
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("DATA", "VEC"):
+        from typing import Any as anything
+
+        return anything
+    raise AttributeError(f"module 'quiver.common' has no attribute {name!r}")

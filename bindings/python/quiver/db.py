@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Iterator, List, NoReturn, Optional
 
 from . import _data, _quiver
 from ._absent import absent, absent_class
 from .common import URI
 from .schema import same_types, to_schema
 from .table import LanceTable, Table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs more time than the rest of the import
+    from typing import Any, Iterator, List, NoReturn, Optional
 
 _FILE_VERSIONS = {"stable": "2.2", "2.2": "2.2", "2.1": "2.1", "2.0": "2.0"}
 _KNOWN_BUT_ABSENT = ("legacy", "0.1", "2.3", "next")

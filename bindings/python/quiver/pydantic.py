@@ -24,7 +24,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from . import _lazy, _quiver
-from .schema import Field, field, fixed_list
+from .schema import field, fixed_list
+
+if typing.TYPE_CHECKING:
+    from .schema import Field
 
 _FORMATS = {int: "l", float: "g", str: "u", bool: "b", bytes: "z", date: "tdD"}
 

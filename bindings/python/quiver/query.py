@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NoReturn, Optional, TypeVar, Union
 
 from . import _lazy, _quiver
 from ._absent import absent, absent_class
 from .common import seconds
 from .schema import valid_fields, vector_columns
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs more time than the rest of the import
+    from typing import Any, Dict, Iterator, List, NoReturn, Optional, Self, TypeVar, Union
+
+    T = TypeVar("T")
+
     from .table import LanceTable
 
 _METRICS = {"l2": 1, "cosine": 2, "dot": 3, "hamming": 4}
 _GENERATED = ("_distance", "_rowid", "_rowaddr")
 _NO_VECTOR = "There is no vector column in the data. Please specify the vector column name for vector search"
-T = TypeVar("T")
-Self = TypeVar("Self", bound="BaseQueryBuilder")
 
 
 def flatten_columns(table: Any, flatten: Union[int, bool, None] = None) -> Any:
@@ -87,7 +89,7 @@ class BaseQueryBuilder:
 
     # ---- what to return
 
-    def select(self: Self, columns: Union[List[str], Dict[str, Any]]) -> Self:
+    def select(self, columns: Union[List[str], Dict[str, Any]]) -> Self:
         """Which columns to return, in this order; nested ones with dots. ValueError: not a list."""
         if isinstance(columns, dict):
             raise absent("select with a dict: SQL expressions are")
@@ -101,18 +103,18 @@ class BaseQueryBuilder:
         self._columns = list(columns) or None
         return self
 
-    def use_lsm(self: Self, enable: bool) -> Self:
+    def use_lsm(self, enable: bool) -> Self:
         """Accepted: tables without an LSM write path read the same either way."""
         return self
 
-    def with_row_address(self: Self, with_row_address: bool = True) -> Self:
+    def with_row_address(self, with_row_address: bool = True) -> Self:
         """Accepted and ignored, as in the reference; select ``_rowaddr`` instead."""
         return self
 
-    def with_fragments(self: Self, fragments: Any) -> Self:
+    def with_fragments(self, fragments: Any) -> Self:
         raise absent("with_fragments is")
 
-    def fragment_ids(self: Self, fragment_ids: List[int]) -> Self:
+    def fragment_ids(self, fragment_ids: List[int]) -> Self:
         raise absent("fragment_ids is")
 
     # ---- results
@@ -199,28 +201,28 @@ class LanceQueryBuilder(BaseQueryBuilder):
             raise ValueError(f"limit must be a valid integer, not {self._limit!r}")
         return self._limit
 
-    def limit(self: Self, limit: Optional[int]) -> Self:
+    def limit(self, limit: Optional[int]) -> Self:
         """At most so many rows; None or 0: all of them."""
-        self._limit = None if limit is None or limit <= 0 else limit  # type: ignore[attr-defined]
+        self._limit = None if limit is None or limit <= 0 else limit
         return self
 
-    def offset(self: Self, offset: int) -> Self:
+    def offset(self, offset: int) -> Self:
         """Skips so many rows; a negative number is ignored."""
-        self._offset = max(0, offset)  # type: ignore[attr-defined]
+        self._offset = max(0, offset)
         return self
 
-    def with_row_id(self: Self, with_row_id: bool) -> Self:
+    def with_row_id(self, with_row_id: bool) -> Self:
         """Adds the column ``_rowid`` (uint64)."""
         self._with_row_id = with_row_id
         return self
 
-    def where(self: Self, where: Any, prefilter: Optional[bool] = True) -> Self:
+    def where(self, where: Any, prefilter: Optional[bool] = True) -> Self:
         """Filters are not available yet; None means no filter."""
         if where is None:
             return self
         raise absent("where: SQL filters are")
 
-    def order_by(self: Self, ordering: Any) -> Self:
+    def order_by(self, ordering: Any) -> Self:
         if not ordering:
             return self
         raise absent("order_by is")

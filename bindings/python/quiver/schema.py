@@ -6,14 +6,16 @@ interface; :class:`quiver._quiver.Schema` is made of them and gives them back.
 
 from __future__ import annotations
 
-import re
-from typing import Any, Dict, Iterator, Optional, Tuple
 
 from . import _lazy, _quiver
 from ._absent import absent_function
 
-Metadata = Optional[Dict[bytes, bytes]]
-Field = Tuple[str, str, bool, Metadata, Tuple[Any, ...], Optional[Tuple[Any, ...]]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs more time than the rest of the import
+    from typing import Any, Dict, Iterator, Optional, Tuple
+
+    Metadata = Optional[Dict[bytes, bytes]]
+    Field = Tuple[str, str, bool, Metadata, Tuple[Any, ...], Optional[Tuple[Any, ...]]]
 
 FLOATS = "efg"
 INTEGERS = "cCsSiIlL"
@@ -34,8 +36,7 @@ def is_list(one: Field) -> bool:
 
 def dimension_of(one: Field) -> int | None:
     """The length of a fixed-size list, else None."""
-    match = re.fullmatch(r"\+w:(\d+)", one[1])
-    return int(match[1]) if match else None
+    return int(one[1][3:]) if one[1].startswith("+w:") else None
 
 
 def same_types(a: Field, b: Field) -> bool:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, List, NoReturn, Optional, Union
 
 from . import _data, _lazy, _quiver
 from ._absent import absent, absent_class
 from ._progress import reporter
+from .query import LanceEmptyQueryBuilder, LanceQueryBuilder, LanceTakeQueryBuilder, LanceVectorQueryBuilder
 from .schema import to_schema
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs more time than the rest of the import
+    from typing import Any, List, NoReturn, Optional, Union
+
     from .db import LanceDBConnection
-    from .query import LanceQueryBuilder, LanceTakeQueryBuilder
 
 KNOWN_METRICS = {"l2", "cosine", "dot", "hamming"}
 _CHECKED_OUT = "Invalid input, table cannot be modified when a specific version is checked out"
@@ -53,6 +54,8 @@ class Tags:
         }
 
     def _manifest_size(self, name: str) -> dict[str, int]:
+        import json
+
         path = os.path.join(self._table.uri, "_refs", "tags", name + ".json")
         try:
             with open(path, encoding="utf-8") as file:
@@ -368,8 +371,6 @@ class LanceTable(Table):
         TypeError: the query is of another kind
         NotImplementedError: text queries (full-text and hybrid search)
         """
-        from .query import LanceEmptyQueryBuilder, LanceVectorQueryBuilder
-
         if query_type not in ("vector", "fts", "auto", "hybrid"):
             raise ValueError(f"Invalid query_type, must be 'vector', 'fts', or 'auto': {query_type}")
         if query_type == "hybrid":
@@ -389,14 +390,10 @@ class LanceTable(Table):
 
     def take_offsets(self, offsets: List[int], *, with_row_id: bool = False) -> LanceTakeQueryBuilder:
         """Rows by position; they come in storage order, repeats are kept, unknown positions left out."""
-        from .query import LanceTakeQueryBuilder
-
         return LanceTakeQueryBuilder(self, offsets, by_row_id=False, with_row_id=with_row_id)
 
     def take_row_ids(self, row_ids: List[int], *, with_row_id: bool = False) -> LanceTakeQueryBuilder:
         """Rows by ``_rowid``, as :meth:`take_offsets` by position."""
-        from .query import LanceTakeQueryBuilder
-
         return LanceTakeQueryBuilder(self, row_ids, by_row_id=True, with_row_id=with_row_id)
 
     def __getitem__(self, key: Any) -> NoReturn:
