@@ -1,0 +1,132 @@
+"""What is not there yet has a name and says so; nothing answers wrongly instead."""
+
+import pytest
+
+import quiver
+
+
+@pytest.fixture
+def t():
+    return quiver.connect("memory://").create_table("t", [{"id": i, "vector": [float(i), 0.0]} for i in range(3)])
+
+
+TABLE_CALLS = [
+    lambda t: t.count_rows("id > 1"),
+    lambda t: t.search([0.0, 0.0]).where("id > 1"),
+    lambda t: t.search().where("id > 1", prefilter=False),
+    lambda t: t.search([0.0, 0.0]).select({"x": "id * 2"}),
+    lambda t: t.search().order_by([{"column_name": "id"}]),
+    lambda t: t.search([0.0, 0.0]).fast_search(),
+    lambda t: t.search([0.0, 0.0]).rerank(None),
+    lambda t: t.search([0.0, 0.0]).explain_plan(),
+    lambda t: t.search([0.0, 0.0]).analyze_plan(),
+    lambda t: t.search([0.0, 0.0]).to_query_object(),
+    lambda t: t.search("words"),
+    lambda t: t.search("words", query_type="fts"),
+    lambda t: t.search(query_type="hybrid"),
+    lambda t: t.search().select(["_rowoffset"]).to_list(),
+    lambda t: t.delete("id = 1"),
+    lambda t: t.update(where="id = 1", values={"id": 2}),
+    lambda t: t.merge_insert("id"),
+    lambda t: t.merge([], "id"),
+    lambda t: t.create_index(),
+    lambda t: t.create_scalar_index("id"),
+    lambda t: t.create_fts_index("id"),
+    lambda t: t.list_indices(),
+    lambda t: t.index_stats("x"),
+    lambda t: t.add_columns({"x": "id"}),
+    lambda t: t.alter_columns({"path": "id"}),
+    lambda t: t.drop_columns(["id"]),
+    lambda t: t.restore(1),
+    lambda t: t.optimize(),
+    lambda t: t.compact_files(),
+    lambda t: t.cleanup_old_versions(),
+    lambda t: t.stats(),
+    lambda t: t.branches,
+    lambda t: t.tags.create("x", 1),
+    lambda t: t.fetch_blobs("id", [0]),
+    lambda t: t.set_lsm_write_spec(None),
+]
+
+
+@pytest.mark.parametrize("call", TABLE_CALLS, ids=range(len(TABLE_CALLS)))
+def test_tables(t, call):
+    with pytest.raises(NotImplementedError) as caught:
+        call(t)
+    text = str(caught.value)
+    assert "not available in the Python package of Quiver" in text
+    assert "\n" not in text
+    assert t.version == 1
+
+
+DATABASE_CALLS = [
+    lambda: quiver.connect("s3://bucket/x"),
+    lambda: quiver.connect("gs://bucket/x"),
+    lambda: quiver.connect("db://x", api_key="k"),
+    lambda: quiver.connect("memory://", manifest_enabled=True),
+    lambda: quiver.connect("x", namespace_client_impl="dir", namespace_client_properties={"root": "x"}),
+    lambda: quiver.connect("memory://").create_table("t", [{"a": 1}], namespace_path=["child"]),
+    lambda: quiver.connect("memory://").create_table("t", [{"a": 1}], embedding_functions=["x"]),
+    lambda: quiver.connect("memory://").create_table("t", [{"a": 1}], storage_options={"new_table_data_storage_version": "legacy"}),
+    lambda: quiver.connect("memory://").create_namespace(["a"]),
+    lambda: quiver.connect("memory://").list_namespaces(),
+    lambda: quiver.connect("memory://").create_materialized_view("x", None),
+    lambda: quiver.connect("memory://").create_function(None),
+    lambda: quiver.connect("memory://").create_secret("a", "b"),
+    lambda: quiver.connect("memory://").create_view("a", "b"),
+    lambda: quiver.connect("memory://").drop_table_async("t"),
+    lambda: quiver.connect_async("x"),
+    lambda: quiver.connect_namespace("dir", {}),
+    lambda: quiver.tokenize("x"),
+    lambda: quiver.col("x"),
+    lambda: quiver.Session(),
+    lambda: quiver.RemoteDBConnection("x"),
+    lambda: quiver.index.IvfPq(),
+    lambda: quiver.rerankers.RRFReranker(),
+    lambda: quiver.embeddings.get_registry(),
+]
+
+
+@pytest.mark.parametrize("call", DATABASE_CALLS, ids=range(len(DATABASE_CALLS)))
+def test_databases(call):
+    import quiver.embeddings
+    import quiver.index
+    import quiver.rerankers
+
+    with pytest.raises(NotImplementedError, match="not available in the Python package of Quiver"):
+        call()
+
+
+def test_imports_of_what_is_missing():
+    with pytest.raises(NotImplementedError, match="indexes are not available"):
+        from quiver.index import IvfPq  # noqa: F401
+    with pytest.raises(AttributeError):
+        quiver.no_such_name
+
+
+def test_names_can_be_used_in_annotations():
+    assert isinstance(quiver.AsyncTable, type)
+    assert not isinstance(quiver.connect("memory://"), quiver.RemoteDBConnection)
+
+
+def test_public_members_of_the_peer_exist():
+    """Whatever users call on a connection or a table is there, if only to say that it is not."""
+    lancedb = pytest.importorskip("lancedb")
+    import lancedb.db
+    import lancedb.query
+    import lancedb.table
+
+    import quiver.db
+    import quiver.query
+    import quiver.table
+
+    def public(kind):
+        return {name for name in dir(kind) if not name.startswith("_")}
+
+    assert public(lancedb.LanceDBConnection) - public(quiver.db.LanceDBConnection) <= {"from_inner"}
+    skipped = {"from_inner", "infer_tokenizer_configs", "query", "vector_search"}
+    assert public(lancedb.table.LanceTable) - public(quiver.table.LanceTable) <= skipped
+    for name in ("LanceVectorQueryBuilder", "LanceEmptyQueryBuilder"):
+        assert public(getattr(lancedb.query, name)) - public(getattr(quiver.query, name)) <= {"create"}
+    missing = [name for name in lancedb.__all__ if not hasattr(quiver, name)]
+    assert missing == []
