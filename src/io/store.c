@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,12 +160,10 @@ static qv_status make_absolute(const char *path, char **out, qv_error *err)
         if (!absolute)
             return qv__fail_nomem(err, strlen(path) + 1);
     } else {
-        char *cwd = getcwd(NULL, 0);
-        if (!cwd)
+        char cwd[PATH_MAX];
+        if (!getcwd(cwd, sizeof cwd))
             return qv__fail_errno(err, errno, "path \"%s\": the working folder is unknown", path);
-        qv_status st = qv__path_join(cwd, path, &absolute, err);
-        free(cwd);
-        QV_TRY(st);
+        QV_TRY(qv__path_join(cwd, path, &absolute, err));
     }
     size_t to = 0;
     for (const char *part = absolute; *part;) {

@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "base/pool.h"
 #include "file/lance_schema.h"
+#include <stdio.h>
+
 #include "file/write/blob.h"
 #include "file/write/write_private.h"
 
@@ -49,7 +51,7 @@ static qv_status direct_init(direct *d, const char *url, const uint8_t *value, s
 {
     char copy[64];
     Lance__File__Any any = LANCE__FILE__ANY__INIT;
-    strcpy(copy, url);
+    snprintf(copy, sizeof copy, "%s", url);
     any.type_url = copy;
     any.has_value = true;
     any.value.data = (uint8_t *) (uintptr_t) value;
