@@ -213,6 +213,17 @@ done:
     return st;
 }
 
+/* The reference cannot read a value without bytes, null ones included, when the scheme is lz4. */
+static bool lz4_reads(const qv__values *v)
+{
+    if (v->valid)
+        return false;
+    for (size_t i = 0; i < v->n; i++)
+        if (span(v, i, 1) == 0)
+            return false;
+    return true;
+}
+
 static qv_status put_fullzip(const qv__page_job *job, const qv__values *v, const qv__fsst_encoder *encoder,
                              qv_error *err)
 {
@@ -224,6 +235,8 @@ static qv_status put_fullzip(const qv__page_job *job, const qv__values *v, const
     qv__scheme scheme;
     int level;
     bool asked = scheme_of(tuning, &scheme, &level);
+    if (scheme == QV_SCHEME_LZ4 && !lz4_reads(v))
+        scheme = QV_SCHEME_ZSTD;
     bool by_value = asked || (tuning->compression == QV__COMPRESS_AUTO && tuning->cheap && v->longest > LONG_BYTES);
     if (by_value) {
         QV_CHECK(compress_values(v, scheme, level, &coded, err));
