@@ -130,7 +130,7 @@ def main():
     print(f"read     {len(rows):,} passages in {time.perf_counter() - started:.1f} s, e.g. {rows[0][0]}: {rows[0][1][:60]}...")
 
     started = time.perf_counter()
-    vectors, embed = embedding([text for _, text in rows])
+    vectors, embed = embedding([f"{source.replace('.', ' ')} {text}" for source, text in rows])
     print(f"embedded into {DIMENSIONS} dimensions in {time.perf_counter() - started:.1f} s (TF-IDF, truncated SVD)")
 
     db = quiver.connect(folder)

@@ -1,4 +1,5 @@
 /* Databases: a folder whose sub-folders "<name>.lance" are tables. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,38 @@ static qv_status collect_name(void *ctx, const char *name, uint64_t size, bool i
     return QV_OK;
 }
 
+static qv_status note_manifest(void *ctx, const char *name, uint64_t size, bool is_folder, qv_error *err)
+{
+    size_t len = strlen(name);
+
+    QV_UNUSED(size);
+    QV_UNUSED(err);
+    if (!is_folder && len > 9 && strcmp(name + len - 9, ".manifest") == 0)
+        *(bool *) ctx = true;
+    return QV_OK;
+}
+
+/* Drops names whose folders hold no version: what a creation that failed may leave behind is not a table. */
+static qv_status keep_tables(qv_db *db, qv_names *names, qv_error *err)
+{
+    char folder[NAME_MAX + sizeof TABLE_SUFFIX + sizeof "/_versions"];
+    size_t kept = 0;
+    qv_status st = QV_OK;
+
+    for (size_t i = 0; i < names->n; i++) {
+        bool has_version = false;
+        snprintf(folder, sizeof folder, "%s" TABLE_SUFFIX "/_versions", names->names[i]);
+        if (st == QV_OK)
+            st = qv__store_list(db->store, folder, note_manifest, &has_version, err);
+        if (st != QV_OK || has_version)
+            names->names[kept++] = names->names[i];
+        else
+            qv__free(names->names[i]);
+    }
+    names->n = kept;
+    return st;
+}
+
 static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *) a, *(char *const *) b); }
 
 /* Keeps [first, first + n) and frees the rest. */
@@ -122,6 +155,7 @@ qv_status qv_db_table_names(qv_db *db, const char *start_after, size_t limit, qv
 
     QV_CHECK(QV_NEW(&list.names, 1, err));
     QV_CHECK(qv__store_list(db->store, "", collect_name, &list, err));
+    QV_CHECK(keep_tables(db, list.names, err));
     if (list.names->n)
         qsort(list.names->names, list.names->n, sizeof *list.names->names, compare_names);
     while (start_after && first < list.names->n && strcmp(list.names->names[first], start_after) <= 0)
