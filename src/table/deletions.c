@@ -83,6 +83,8 @@ static qv_status read_arrow(qv__bytes bytes, offsets *list, qv_error *err)
     qv__stream *stream = NULL;
     qv__array *batch = NULL;
 
+    if (bytes.len == 0)
+        return qv__fail(err, QV_CORRUPT, "Arrow file: no bytes");
     QV_CHECK(qv__ipc_open(bytes, &stream, err));
     for (;;) {
         QV_CHECK(stream->next(stream, &batch, err));

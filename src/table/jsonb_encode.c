@@ -405,6 +405,8 @@ static qv_status parse_container(parser *p, bool object)
     if (++p->depth > QV_JSON_MAX_DEPTH)
         QV_CHECK(qv__fail(p->err, QV_SCHEMA, "JSON nested deeper than %d at byte %zu", QV_JSON_MAX_DEPTH,
                           (size_t) (p->at - p->text)));
+    if (object)
+        QV_CHECK(qv__buffer_reserve(&m.keys, 16, p->err));
     QV_CHECK(parse_members(p, &m, object, base));
     if (object && m.n)
         qsort_r(m.items, m.n, sizeof *m.items, compare_members, &m.keys);
@@ -465,11 +467,14 @@ static qv_status parse_value(parser *p, uint32_t *entry)
 
 qv_status qv__jsonb_encode(const uint8_t *text, size_t len, qv__buffer *out, qv_error *err)
 {
+    static const uint8_t nothing[1];
     qv_status st = QV_OK;
     size_t base = out->len;
-    parser p = { .text = text, .at = text, .end = text + len, .out = out, .err = err };
+    const uint8_t *start = text ? text : nothing;
+    parser p = { .text = start, .at = start, .end = start + len, .out = out, .err = err };
     uint32_t entry = 0;
 
+    QV_CHECK(qv__buffer_reserve(out, 16, err)); /* so that offsets have something to count from */
     /* room for a scalar's header and entry; a container is a document by itself */
     skip_space(&p);
     bool scalar = peek(&p) != '{' && peek(&p) != '[';
