@@ -230,7 +230,8 @@ typedef struct qv_write_options {
     }
 
 /* Creates table `name` and fills it from `data` as version 1 (REPLACE of an existing table: its next version).
- * `data` is taken; NULL with a `schema` makes an empty table; with both, batches are cast to `schema` by name.
+ * `data` is taken; NULL with a `schema` makes an empty table; with both, batches are cast to `schema` by name where nothing
+ * is lost.
  * IF_ABSENT opens an existing table without reading `data`. Memory stays bounded whatever the stream's length.
  * QV_INVALID: bad name, no data and no schema, duplicate, reserved or dotted column names.  QV_EXISTS: mode CREATE.
  * QV_SCHEMA: a batch does not fit.  QV_UNSUPPORTED: a type that the format cannot store, by name. */
@@ -286,9 +287,9 @@ typedef struct qv_write_result {
     uint64_t rows;
     uint64_t bytes; /* of data files */
 } qv_write_result;
-/* Adds all rows of `data` (taken) as one version. APPEND matches columns by name, casts where nothing is lost and
- * fills missing nullable columns with null; OVERWRITE replaces schema and rows. Other processes may write at the same
- * time: appends are rebased and all land. `result` may be NULL.
+/* Adds all rows of `data` (taken) as one version. APPEND matches columns by name, casts as SQL does ('5' -> 5, 1.5 -> 1;
+ * overflow and text that is no number fail) and leaves missing nullable columns null; OVERWRITE replaces schema and rows.
+ * Other processes may write at the same time: appends are rebased and all land. `result` may be NULL.
  * QV_SCHEMA: unknown, missing or unfit column, null in a non-null column.  QV_READ_ONLY: pinned handle.
  * QV_CONFLICT: another writer replaced the table meanwhile. */
 QV_API qv_status qv_table_write(qv_table *table, qv_write_mode mode, struct ArrowArrayStream *data,
@@ -303,8 +304,8 @@ typedef struct qv_scan_options {
     const char *const *columns;
     size_t n_columns;
     uint64_t offset;
-    uint64_t limit; /* 0 with has_limit false: all */
-    bool has_limit;
+    uint64_t limit;        /* 0 with has_limit false: all rows; any other number limits by itself */
+    bool has_limit;        /* true makes a limit of 0 mean no rows */
     bool with_row_id;      /* adds _rowid (uint64) at the end */
     bool with_row_address; /* adds _rowaddr (uint64) at the end */
     uint32_t batch_rows;   /* most rows in one batch; 0: chosen by width, about 1 MiB and at most 8,192 rows for
