@@ -97,6 +97,15 @@ done:
 
 /* ------------------------------------------------------------------ buffers of pages */
 
+/* Empty ranges have a pointer too: readers may add 0 to it. */
+static qv_status read_range(qv__file *file, uint64_t at, uint64_t len, qv__bytes *out, qv_error *err)
+{
+    QV_TRY(qv__object_read(file->object, at, len, out, err));
+    if (!out->data)
+        out->data = qv__zero_bytes;
+    return QV_OK;
+}
+
 qv_status qv__page_buffer_part(qv__file *file, const qv__page *page, size_t i, uint64_t at, uint64_t len,
                                qv__bytes *out, qv_error *err)
 {
@@ -105,14 +114,14 @@ qv_status qv__page_buffer_part(qv__file *file, const qv__page *page, size_t i, u
     if (!qv__inside(at, len, page->buffers[i].len))
         return qv__fail(err, QV_CORRUPT, "page buffer %zu has %" PRIu64 " bytes, [%" PRIu64 ", +%" PRIu64 ") is needed",
                         i, page->buffers[i].len, at, len);
-    return qv__object_read(file->object, page->buffers[i].at + at, len, out, err);
+    return read_range(file, page->buffers[i].at + at, len, out, err);
 }
 
 qv_status qv__page_buffer(qv__file *file, const qv__page *page, size_t i, qv__bytes *out, qv_error *err)
 {
     if (i >= page->n_buffers)
         return qv__fail(err, QV_CORRUPT, "page has %zu buffers, buffer %zu is needed", page->n_buffers, i);
-    return qv__object_read(file->object, page->buffers[i].at, page->buffers[i].len, out, err);
+    return read_range(file, page->buffers[i].at, page->buffers[i].len, out, err);
 }
 
 size_t qv__column_meta_page(const qv__column_meta *column, uint64_t row)

@@ -362,7 +362,10 @@ static qv_status take_buffer(qv__buffer *buffer, qv__bytes *out, qv_error *err)
     size_t len;
     uint8_t *data = qv__buffer_detach(buffer, &len);
 
-    return data ? qv__bytes_adopt(data, len, out, err) : QV_OK;
+    if (data)
+        return qv__bytes_adopt(data, len, out, err);
+    *out = (qv__bytes){ qv__zero_bytes, 0, NULL }; /* no values; but consumers may add 0 to the pointer */
+    return QV_OK;
 }
 
 static qv_status finish_offsets(qv__sink *sink, qv_error *err)
@@ -445,8 +448,10 @@ static qv_status finish_one(qv__sink *sink, qv__array **out, qv_error *err)
     default:
         break;
     }
-    QV_CHECK(take_buffer(&sink->values, &array->buffers[1], err));
-    QV_CHECK(take_buffer(&sink->bytes, &array->buffers[2], err));
+    if (sink->kind != QV_SINK_NULL && sink->kind != QV_SINK_VECTOR && sink->kind != QV_SINK_STRUCT)
+        QV_CHECK(take_buffer(&sink->values, &array->buffers[1], err));
+    if (sink->kind == QV_SINK_STRING || sink->kind == QV_SINK_LARGE_STRING)
+        QV_CHECK(take_buffer(&sink->bytes, &array->buffers[2], err));
     QV_CHECK(finish_children(sink, array, err));
     sink->n_slots = sink->n_nulls = sink->n_values = 0;
     *out = array;

@@ -45,6 +45,7 @@ qv_status qv__inflate(qv__scheme scheme, qv__piece bytes, qv__buffer *out, qv_er
     size_t max_len = bytes.len > MAX_SCRATCH / ratio ? MAX_SCRATCH : bytes.len * ratio + 1024;
 
     out->len = 0;
+    QV_TRY(qv__buffer_reserve(out, 8, err)); /* so that even nothing has a pointer */
     return bytes.len == 0 ? QV_OK : qv__decompress(scheme, bytes.data, bytes.len, max_len, out, err);
 }
 
