@@ -95,6 +95,9 @@ static qv_status apply_item(const qv__layers *layers, unsigned layer, const uint
     uint16_t picked[512];
     size_t n_picked = 0;
 
+    if (!def && s.min_rep == 0) /* nothing null, nothing empty, and every level is an element */
+        return qv__sink_valid(sink, n, err);
+
     for (size_t i = 0; i < n; i++) {
         uint16_t d = def ? def[i] : 0;
         if (!starts_at(s, rep ? rep[i] : 0, d))
@@ -120,22 +123,40 @@ static bool list_is_null(unsigned kind, uint16_t base, uint16_t def)
     }
 }
 
+/* Slots of a list gathered before they are appended. */
+typedef struct gathered {
+    size_t n;
+    uint64_t offsets[512];
+    uint16_t nulls[512]; /* 1: null */
+} gathered;
+
+static qv_status flush(gathered *g, qv__sink *sink, qv_error *err)
+{
+    QV_TRY(qv__sink_offsets(sink, g->offsets, g->n, err));
+    QV_TRY(qv__sink_levels(sink, g->nulls, g->n, 0, err));
+    g->n = 0;
+    return QV_OK;
+}
+
 static qv_status apply_list(const qv__layers *layers, unsigned layer, const uint16_t *rep, const uint16_t *def,
                             size_t n, qv__sink *sink, qv_error *err)
 {
     starts s = starts_of(layers, layer), child = starts_of(layers, layer - 1);
     uint16_t base = layers->base[layer];
+    gathered g;
 
+    g.n = 0;
     for (size_t i = 0; i < n; i++) {
         uint16_t r = rep[i], d = def ? def[i] : 0;
         if (starts_at(s, r, d)) {
-            QV_TRY(qv__sink_offset(sink, sink->n_values, err));
-            QV_TRY(list_is_null(layers->kind[layer], base, d) ? qv__sink_nulls(sink, 1, err)
-                                                              : qv__sink_valid(sink, 1, err));
+            g.offsets[g.n] = sink->n_values;
+            g.nulls[g.n++] = list_is_null(layers->kind[layer], base, d);
+            if (g.n == QV_COUNT_OF(g.nulls))
+                QV_TRY(flush(&g, sink, err));
         }
         sink->n_values += starts_at(child, r, d);
     }
-    return QV_OK;
+    return flush(&g, sink, err);
 }
 
 qv_status qv__levels_apply(const qv__layers *layers, const uint16_t *rep, const uint16_t *def, size_t n,

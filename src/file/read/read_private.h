@@ -80,10 +80,13 @@ qv_status qv__sink_string(qv__sink *sink, const void *bytes, size_t len, qv_erro
 qv_status qv__sink_string_room(qv__sink *sink, size_t max_len, uint8_t **room, qv_error *err);
 qv_status qv__sink_string_end(qv__sink *sink, size_t len, qv_error *err);
 qv_status qv__sink_zeros(qv__sink *sink, uint64_t n, qv_error *err);
-/* The first offset of strings, for callers that append offsets themselves. */
-qv_status qv__sink_offset_zero(qv__sink *sink, qv_error *err);
-/* The offset of a list's slot: where its elements begin. */
+/* Many strings at once: room for n end offsets (of the sink's width) and, by qv__sink_string_room, for their bytes; both count
+ * when the caller says that `total` bytes are there, these included. Nothing else may be appended in between. */
+qv_status qv__sink_ends(qv__sink *sink, uint64_t n, uint8_t **ends, qv_error *err);
+qv_status qv__sink_ends_done(qv__sink *sink, uint64_t n, uint64_t total, qv_error *err);
+/* The offset of a list's slot: where its elements begin. And of many slots at once, all below 2^31 for lists of 32-bit offsets. */
 qv_status qv__sink_offset(qv__sink *sink, uint64_t offset, qv_error *err);
+qv_status qv__sink_offsets(qv__sink *sink, const uint64_t *offsets, size_t n, qv_error *err);
 /* Keys that follow refer to this dictionary. */
 qv_status qv__sink_dictionary(qv__sink *sink, qv__array *dictionary, qv_error *err);
 /* The array; the sink is empty afterwards. */

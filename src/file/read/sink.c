@@ -250,9 +250,25 @@ static qv_status push_offset(qv__sink *sink, uint64_t offset, bool is_large, qv_
     return qv__buffer_append(&sink->values, &narrow, 4, err);
 }
 
-qv_status qv__sink_offset_zero(qv__sink *sink, qv_error *err)
+qv_status qv__sink_ends(qv__sink *sink, uint64_t n, uint8_t **ends, qv_error *err)
 {
-    return push_offset(sink, 0, sink->kind == QV_SINK_LARGE_STRING, err);
+    QV_TRY(qv__sink_reserve(sink, n, err));
+    if (sink->values.len == 0)
+        QV_TRY(push_offset(sink, 0, sink->kind == QV_SINK_LARGE_STRING, err));
+    *ends = sink->values.data + sink->values.len;
+    return QV_OK;
+}
+
+qv_status qv__sink_ends_done(qv__sink *sink, uint64_t n, uint64_t total, qv_error *err)
+{
+    bool is_large = sink->kind == QV_SINK_LARGE_STRING;
+
+    if (!is_large && total > INT32_MAX)
+        return qv__fail(err, QV_LIMIT, "more than 2 GiB of string bytes in one array; read fewer rows");
+    sink->values.len += (size_t) n * (is_large ? 8 : 4);
+    sink->bytes.len = (size_t) total;
+    sink->n_values += n;
+    return QV_OK;
 }
 
 qv_status qv__sink_string_room(qv__sink *sink, size_t max_len, uint8_t **room, qv_error *err)
@@ -335,6 +351,21 @@ qv_status qv__sink_zeros(qv__sink *sink, uint64_t n, qv_error *err)
 qv_status qv__sink_offset(qv__sink *sink, uint64_t offset, qv_error *err)
 {
     return push_offset(sink, offset, sink->kind == QV_SINK_LARGE_LIST, err);
+}
+
+qv_status qv__sink_offsets(qv__sink *sink, const uint64_t *offsets, size_t n, qv_error *err)
+{
+    bool is_large = sink->kind == QV_SINK_LARGE_LIST;
+
+    if (is_large)
+        return qv__buffer_append(&sink->values, offsets, n * 8, err);
+    if (n && offsets[n - 1] > INT32_MAX)
+        return push_offset(sink, offsets[n - 1], false, err);
+    QV_TRY(qv__buffer_reserve(&sink->values, n * 4, err));
+    for (size_t i = 0; i < n; i++)
+        qv__store_u32(sink->values.data + sink->values.len + i * 4, (uint32_t) offsets[i]);
+    sink->values.len += n * 4;
+    return QV_OK;
 }
 
 /* ------------------------------------------------------------------ dictionaries */

@@ -295,35 +295,26 @@ static qv_status bad_offsets(uint64_t start, uint64_t end, size_t len, qv_error 
 /* Verbatim strings: the bytes in one copy, the offsets shifted. */
 static qv_status emit_plain_strings(const qv__view *view, uint64_t at, uint64_t n, qv__sink *sink, qv_error *err)
 {
-    uint64_t start = offset_at(view, at), end = offset_at(view, at + n), previous = start;
-    uint8_t *room;
+    uint64_t start = offset_at(view, at), end = offset_at(view, at + n), previous = start, base = sink->bytes.len;
+    bool is_large = sink->kind == QV_SINK_LARGE_STRING;
+    uint8_t *room, *ends;
 
     if (start > end || end > view->data_len)
         return bad_offsets(start, end, view->data_len, err);
-    bool is_large = sink->kind == QV_SINK_LARGE_STRING;
-    uint64_t base = sink->bytes.len;
-    if (!is_large && base + (end - start) > INT32_MAX)
-        return qv__fail(err, QV_LIMIT, "more than 2 GiB of string bytes in one array; read fewer rows");
-    QV_TRY(qv__sink_reserve(sink, n, err));
+    QV_TRY(qv__sink_ends(sink, n, &ends, err));
     QV_TRY(qv__sink_string_room(sink, (size_t) (end - start), &room, err));
-    if (sink->values.len == 0)
-        QV_TRY(qv__sink_offset_zero(sink, err));
-    uint8_t *offsets = sink->values.data + sink->values.len;
-    for (uint64_t i = 1; i <= n; i++) {
-        uint64_t offset = offset_at(view, at + i);
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t offset = offset_at(view, at + i + 1);
         if (offset < previous || offset > end)
             return bad_offsets(previous, offset, view->data_len, err);
         if (is_large)
-            qv__store_u64(offsets + (i - 1) * 8, base + (offset - start));
+            qv__store_u64(ends + i * 8, base + (offset - start));
         else
-            qv__store_u32(offsets + (i - 1) * 4, (uint32_t) (base + (offset - start)));
+            qv__store_u32(ends + i * 4, (uint32_t) (base + (offset - start)));
         previous = offset;
     }
     memcpy(room, view->data + start, (size_t) (end - start));
-    sink->values.len += (size_t) n * (is_large ? 8 : 4);
-    sink->bytes.len += (size_t) (end - start);
-    sink->n_values += n;
-    return QV_OK;
+    return qv__sink_ends_done(sink, n, base + (end - start), err);
 }
 
 static qv_status emit_fsst(const qv__fsst_decoder *fsst, const uint8_t *bytes, size_t len, qv__sink *sink,
@@ -339,20 +330,39 @@ static qv_status emit_fsst(const qv__fsst_decoder *fsst, const uint8_t *bytes, s
     return qv__sink_string_end(sink, out_len, err);
 }
 
+/* A run of coded strings, decoded one after the other into room for the longest they can become. */
+static qv_status emit_coded_strings(const qv__view *view, uint64_t at, uint64_t n, qv__sink *sink, qv_error *err)
+{
+    uint64_t start = offset_at(view, at), end = offset_at(view, at + n), total = sink->bytes.len;
+    bool is_large = sink->kind == QV_SINK_LARGE_STRING;
+    uint8_t *room, *ends;
+
+    if (start > end || end > view->data_len || end - start > SIZE_MAX / 16)
+        return bad_offsets(start, end, view->data_len, err);
+    QV_TRY(qv__sink_ends(sink, n, &ends, err));
+    QV_TRY(qv__sink_string_room(sink, (size_t) (end - start) * 8 + 8, &room, err));
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t stop = offset_at(view, at + i + 1);
+        size_t len = 0;
+        if (stop < start || stop > end)
+            return bad_offsets(start, stop, view->data_len, err);
+        QV_TRY(qv__fsst_decode(view->fsst, view->data + start, (size_t) (stop - start), room, &len, err));
+        room += len;
+        total += len;
+        if (is_large)
+            qv__store_u64(ends + i * 8, total);
+        else
+            qv__store_u32(ends + i * 4, (uint32_t) total);
+        start = stop;
+    }
+    return qv__sink_ends_done(sink, n, total, err);
+}
+
 static qv_status emit_strings(const qv__view *view, uint64_t at, uint64_t n, qv__sink *sink, qv_error *err)
 {
     if (n == 0)
         return QV_OK;
-    if (!view->fsst)
-        return emit_plain_strings(view, at, n, sink, err);
-    QV_TRY(qv__sink_reserve(sink, n, err));
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t start = offset_at(view, at + i), end = offset_at(view, at + i + 1);
-        if (start > end || end > view->data_len)
-            return bad_offsets(start, end, view->data_len, err);
-        QV_TRY(emit_fsst(view->fsst, view->data + start, (size_t) (end - start), sink, err));
-    }
-    return QV_OK;
+    return view->fsst ? emit_coded_strings(view, at, n, sink, err) : emit_plain_strings(view, at, n, sink, err);
 }
 
 /* n values of `width` bytes, `stride` apart, into a sink of a fixed-width type or a vector of such. */
@@ -464,19 +474,48 @@ static qv_status gather_fixed(const qv__array *items, const uint8_t *indices, un
     return QV_OK;
 }
 
+/* Offsets of the items, whatever their width. */
+static inline uint64_t item_offset(const qv__array *items, uint64_t i)
+{
+    const uint8_t *offsets = items->buffers[1].data;
+    bool is_large = items->type->id == QV_TYPE_LARGE_UTF8 || items->type->id == QV_TYPE_LARGE_BINARY;
+
+    return is_large ? qv__load_u64(offsets + i * 8) : qv__load_u32(offsets + i * 4);
+}
+
+/* The items are an array that a sink made: offset 0, offsets sound. First the ends are laid out, then the bytes copied. */
+static qv_status gather_strings(const qv__array *items, const uint8_t *indices, unsigned bits, uint64_t n,
+                                qv__sink *sink, qv_error *err)
+{
+    uint64_t total = sink->bytes.len;
+    uint8_t *to, *ends;
+
+    QV_TRY(qv__sink_ends(sink, n, &ends, err));
+    bool is_large = sink->kind == QV_SINK_LARGE_STRING;
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t index = index_at(indices, bits, i);
+        total += item_offset(items, index + 1) - item_offset(items, index);
+        if (is_large)
+            qv__store_u64(ends + i * 8, total);
+        else
+            qv__store_u32(ends + i * 4, (uint32_t) total);
+    }
+    QV_TRY(qv__sink_string_room(sink, (size_t) (total - sink->bytes.len), &to, err));
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t index = index_at(indices, bits, i), start = item_offset(items, index);
+        size_t len = (size_t) (item_offset(items, index + 1) - start);
+        memcpy(to, items->buffers[2].data + start, len);
+        to += len;
+    }
+    return qv__sink_ends_done(sink, n, total, err);
+}
+
 qv_status qv__sink_gather(const qv__array *items, const uint8_t *indices, unsigned bits, uint64_t n, qv__sink *sink,
                           qv_error *err)
 {
     QV_TRY(check_indices(indices, bits, n, (uint64_t) items->length, err));
-    if (sink->kind == QV_SINK_FIXED)
-        return gather_fixed(items, indices, bits, n, sink, err);
-    QV_TRY(qv__sink_reserve(sink, n, err));
-    for (uint64_t i = 0; i < n; i++) {
-        size_t len;
-        const uint8_t *bytes = qv__array_string(items, (int64_t) index_at(indices, bits, i), &len);
-        QV_TRY(qv__sink_string(sink, bytes, len, err));
-    }
-    return QV_OK;
+    return sink->kind == QV_SINK_FIXED ? gather_fixed(items, indices, bits, n, sink, err)
+                                       : gather_strings(items, indices, bits, n, sink, err);
 }
 
 qv_status qv__view_emit_indices(const qv__view *view, uint64_t at, uint64_t n, qv__array *items, qv__sink *sink,
