@@ -70,8 +70,10 @@ qv_status qv__sink_init(qv__sink *sink, qv__type *type, qv_error *err)
     }
     if (type->n_children && sink->kind != QV_SINK_DICTIONARY) {
         QV_TRY(QV_NEW(&sink->children, type->n_children, err));
-        for (; sink->n_children < type->n_children; sink->n_children++)
-            QV_TRY(qv__sink_init(&sink->children[sink->n_children], type->children[sink->n_children].type, err));
+        while (sink->n_children < type->n_children) { /* counted first: a child that failed half-way is cleared too */
+            size_t i = sink->n_children++;
+            QV_TRY(qv__sink_init(&sink->children[i], type->children[i].type, err));
+        }
     }
     return QV_OK;
 }
