@@ -274,7 +274,9 @@ def test_failing_iterator(db, db_module):
     with pytest.raises((KeyError, RuntimeError), match="mine"):
         db.create_table("t", pieces())
     if db_module.__name__ == "quiver":  # the peer leaves an empty table behind
-        assert list(db.table_names()) == []
+        with pytest.raises(ValueError, match="Table 't' was not found"):
+            db.open_table("t")
+    assert len(db.create_table("t", [{"a": 1}], mode="overwrite")) == 1
 
 
 @pytest.mark.ours_only
@@ -286,7 +288,10 @@ def test_later_pieces_are_cast(db):
         db.create_table("u", (part for part in [[{"a": 1}], [{"a": "x"}]]))
     with pytest.raises(ValueError):
         db.create_table("v", iter([]))
-    assert list(db.table_names()) == ["t"]
+    for name in "uv":
+        with pytest.raises(ValueError, match="was not found"):
+            db.open_table(name)
+        assert len(db.create_table(name, [{"a": 1}], exist_ok=True)) == 1
 
 
 # ---------------------------------------------------------------- schemas

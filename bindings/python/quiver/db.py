@@ -351,8 +351,12 @@ class LanceDBConnection(DBConnection):
             stream, target = _data.fit_new(stream, wanted, on_bad_vectors, fill_value)
         else:
             target = wanted
-        if exist_ok and mode == "create" and name in self:
-            return self._open_same(name, stream, target)
+        if exist_ok and mode == "create":
+            try:
+                return self._open_same(self.open_table(name), stream, target)
+            except ValueError as error:
+                if getattr(error, "status", None) != "QV_NOT_FOUND":
+                    raise
         if stream is None and target is not None:
             _data.check_names(target.names)
         try:
@@ -367,10 +371,9 @@ class LanceDBConnection(DBConnection):
         return LanceTable(self, name, _inner=inner)
 
     def _open_same(
-        self, name: str, stream: Optional[_quiver.Stream], schema: Optional[_quiver.Schema]
+        self, table: LanceTable, stream: Optional[_quiver.Stream], schema: Optional[_quiver.Schema]
     ) -> LanceTable:
         """An existing table, after its schema was compared with the one given."""
-        table = self.open_table(name)
         given = schema if schema is not None else stream.schema if stream is not None else None
         if given is not None:
             old = {one[0]: one for one in table._inner.schema().fields}
@@ -396,6 +399,8 @@ class LanceDBConnection(DBConnection):
         _only_root(namespace_path)
         if branch is not None and branch != "main":
             raise absent(f"branch {branch!r}: branches are")
+        if version == 0:
+            raise ValueError("Version 0 no longer exists. Was it cleaned up?")
         try:
             inner = self._db.open_table(name, 0 if version is None else version)
         except ValueError as error:

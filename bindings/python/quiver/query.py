@@ -377,7 +377,9 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
     def _explain_column(self) -> None:
         """Raises when the vector column is what is wrong."""
         schema = self._table._inner.schema()
-        columns = dict(vector_columns(schema.fields))
+        found = list(vector_columns(schema.fields))
+        columns = {name: dimension for name, dimension, _ in found}
+        multi = {name for name, _, is_multi in found if is_multi}
         if self._column is None:
             fitting = [name for name, dimension in columns.items() if dimension == self._dimension()]
             if not fitting:
@@ -387,6 +389,10 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
                     "Schema has more than one vector column. Please specify the vector column name for vector search. "
                     f"Candidates: {fitting}"
                 )
+            if fitting[0] in multi:
+                raise absent(f"searching column {fitting[0]!r}: multivector search is")
+        elif self._column in multi:
+            raise absent(f"searching column {self._column!r}: multivector search is")
         elif self._column.partition(".")[0] not in schema.names:
             raise RuntimeError(f"lance error: LanceError(Index): column {self._column} does not exist in schema")
         elif self._column not in columns:

@@ -63,14 +63,15 @@ def to_schema(schema: Any) -> _quiver.Schema:
     return _quiver.Schema(schema)
 
 
-def vector_columns(fields: tuple[Field, ...], prefix: str = "") -> Iterator[tuple[str, int]]:
-    """(path, dimension) of the columns that can be searched: fixed-size lists of floats or uint8, lists of such, nested ones."""
+def vector_columns(fields: tuple[Field, ...], prefix: str = "") -> Iterator[tuple[str, int, bool]]:
+    """(path, dimension, is a multivector) of the columns that can be searched: fixed-size lists of floats or uint8, lists of
+    such, nested ones."""
     for one in fields:
         path = prefix + one[0]
         vector = one[4][0] if is_list(one) else one
         dimension = dimension_of(vector)
         if dimension is not None and vector[4][0][1] in ("e", "f", "g", "C"):
-            yield path, dimension
+            yield path, dimension, is_list(one)
         elif one[1] == "+s":
             yield from vector_columns(one[4], path + ".")
 

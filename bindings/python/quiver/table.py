@@ -449,8 +449,9 @@ class LanceTable(Table):
             raise ValueError(_CHECKED_OUT)
         if mode == "overwrite":
             stream, target = _data.fit_new(stream, None, on_bad_vectors, fill_value)
-            if target is not None:
-                stream = self._cast(stream, target)
+            if target is not None:  # a schema to cast to goes with creating only
+                self._inner = self._conn._db.create_table(self.name, 1, stream, target, {}, report, rows)
+                return AddResult(self._inner.version)
         else:
             self._refuse_embeddings("add")
             self._inner.checkout_latest()
@@ -458,10 +459,6 @@ class LanceTable(Table):
         version, _, _ = self._inner.write(stream, mode == "overwrite", {}, report, rows)
         self._looked = time.monotonic()
         return AddResult(version)
-
-    def _cast(self, stream: _quiver.Stream, target: _quiver.Schema) -> _quiver.Stream:
-        pa = _lazy.pyarrow("overwriting a table from string views")
-        return _quiver.import_stream(pa.table(stream).cast(pa.schema(target)))
 
     # ---- versions
 
@@ -489,6 +486,8 @@ class LanceTable(Table):
         else:
             raise TypeError(f"version must be a number or the name of a tag, not {version!r}")
         try:
+            if number == 0:
+                raise ValueError(number)
             self._inner.checkout(number)
         except ValueError:
             raise ValueError(f"Version {version} no longer exists. Was it cleaned up?") from None

@@ -687,15 +687,12 @@ static int gather(PyObject *rows, PyObject *name, PyObject **values)
 static int build_column(PyObject *const *values, Py_ssize_t n, PyObject *name, const struct ArrowSchema *want,
                         const qpy_classes *classes, struct ArrowSchema *schema, struct ArrowArray *array)
 {
-    const char *text = PyUnicode_Check(name) ? PyUnicode_AsUTF8AndSize(name, NULL) : NULL;
+    const char *text = qpy_name_text(name);
     qpy_type *type;
     int rc;
 
-    if (text == NULL) {
-        if (!PyErr_Occurred())
-            PyErr_Format(PyExc_TypeError, "the column name %R is not a string", name);
+    if (text == NULL)
         return -1;
-    }
     type = want == NULL ? qpy_infer(values, n, text, classes) : qpy_type_parse(want);
     if (type == NULL)
         return -1;

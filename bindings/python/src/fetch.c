@@ -110,6 +110,17 @@ static PyObject *pandas_class(const char *name)
     return class;
 }
 
+/* Days since 1970 of 0001-01-01 and 9999-12-31: what datetime can say. */
+#define FIRST_DAY (-719162)
+#define LAST_DAY  2932896
+
+static PyObject *out_of_range(const qpy_type *type, int64_t value)
+{
+    PyErr_Format(PyExc_ValueError, "column \"%s\": %lld is out of the range of Python's datetime", type->name,
+                 (long long) value);
+    return NULL;
+}
+
 /* Nanoseconds: pandas says them all, datetime only whole microseconds. */
 static PyObject *fetch_nanoseconds(qpy_type *type, int64_t value, const char *class_name)
 {
@@ -165,6 +176,9 @@ static PyObject *fetch_moment(qpy_type *type, int64_t value, const qpy_classes *
     PyObject *utc, *tz, *naive, *result;
     int y, m, d;
 
+    if (days < FIRST_DAY || days > LAST_DAY)
+        return out_of_range(type, value);
+
     if (type->unit == 'n') {
         PyObject *class = pandas_class("Timestamp");
 
@@ -200,7 +214,10 @@ static PyObject *fetch_temporal(qpy_type *type, const struct ArrowArray *array, 
         return NULL;
     switch (type->kind) {
     case QPY_DATE:
-        qpy_civil_from_days(type->width == 4 ? value : floor_div(value, 86400000), &y, &m, &d);
+        us = type->width == 4 ? value : floor_div(value, 86400000);
+        if (us < FIRST_DAY || us > LAST_DAY)
+            return out_of_range(type, value);
+        qpy_civil_from_days(us, &y, &m, &d);
         return PyObject_CallFunction(classes.date, "iii", y, m, d);
     case QPY_TIMESTAMP:
         return fetch_moment(type, value, &classes);
@@ -213,7 +230,10 @@ static PyObject *fetch_temporal(qpy_type *type, const struct ArrowArray *array, 
                 return fetch_nanoseconds(type, value, "Timedelta");
             }
         }
-        us = type->unit == 'n' ? value / 1000 : value * (1000000 / per_second(type->unit));
+        if (type->unit == 'n')
+            us = value / 1000;
+        else if (__builtin_mul_overflow(value, 1000000 / per_second(type->unit), &us))
+            return out_of_range(type, value);
         return PyObject_CallFunction(classes.timedelta, "LLL", (long long) floor_div(us, 86400000000LL),
                                      (long long) ((us - floor_div(us, 86400000000LL) * 86400000000LL) / 1000000),
                                      (long long) (us - floor_div(us, 1000000) * 1000000));
@@ -223,6 +243,8 @@ static PyObject *fetch_temporal(qpy_type *type, const struct ArrowArray *array, 
                          (long long) value);
             return NULL;
         }
+        if (value < 0 || value >= 86400 * per_second(type->unit))
+            return out_of_range(type, value);
         us = type->unit == 'n' ? value / 1000 : value * (1000000 / per_second(type->unit));
         return PyObject_CallFunction(classes.time, "iiii", (int) (us / 3600000000LL), (int) (us / 60000000 % 60),
                                      (int) (us / 1000000 % 60), (int) (us % 1000000));

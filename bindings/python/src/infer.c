@@ -446,7 +446,7 @@ static qpy_type *finish(const seen *self, const char *name)
     if (self->kind == QPY_LIST && qpy_type_add(type, finish(self->item, "item")) != 0)
         goto fail;
     while (self->kind == QPY_STRUCT && PyDict_Next(self->names, &pos, &key, &index)) {
-        const char *field = PyUnicode_AsUTF8AndSize(key, NULL);
+        const char *field = qpy_name_text(key);
 
         if (field == NULL || qpy_type_add(type, finish(self->fields[PyLong_AsSize_t(index)], field)) != 0)
             goto fail;

@@ -123,7 +123,8 @@ int64_t qpy_days_from_civil(int64_t y, int m, int d);
 void qpy_civil_from_days(int64_t days, int *y, int *m, int *d);
 uint16_t qpy_half_from_double(double value); /* nearest, ties to even */
 double qpy_half_to_double(uint16_t half);
-PyObject *qpy_type_name(PyObject *value); /* borrowed, until the next call: the class's name, for messages */
+const char *qpy_name_text(PyObject *name); /* borrowed: a column's name, without zero bytes */
+PyObject *qpy_type_name(PyObject *value);  /* borrowed, until the next call: the class's name, for messages */
 
 /* ---------------------------------------------------------------- infer.c, build.c, fetch.c */
 

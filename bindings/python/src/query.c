@@ -158,10 +158,8 @@ int qpy_names_from(PyObject *object, qpy_names *out)
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *name = PyList_GetItem(object, i);
 
-        out->names[i] = PyUnicode_Check(name) ? PyUnicode_AsUTF8AndSize(name, NULL) : NULL;
+        out->names[i] = qpy_name_text(name);
         if (out->names[i] == NULL) {
-            if (!PyErr_Occurred())
-                PyErr_Format(PyExc_TypeError, "the column name %R is not a string", name);
             qpy_names_release(out);
             return -1;
         }

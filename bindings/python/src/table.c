@@ -209,19 +209,19 @@ static PyObject *table_scan(PyObject *object, PyObject *args)
     PyObject *columns, *limit, *timeout;
     int with_row_id, with_row_address;
     unsigned int batch_rows;
-    unsigned long long offset;
+    PyObject *offset;
     struct ArrowArrayStream stream = { 0 };
     qpy_names names;
     qpy_job *job;
     qv_status st;
     qv_error err;
 
-    if (!PyArg_ParseTuple(args, "OKOppIO", &columns, &offset, &limit, &with_row_id, &with_row_address, &batch_rows,
-                          &timeout))
+    if (!PyArg_ParseTuple(args, "OO!OppIO", &columns, &PyLong_Type, &offset, &limit, &with_row_id, &with_row_address,
+                          &batch_rows, &timeout))
         return NULL;
-    options.offset = offset;
+    options.offset = PyLong_AsUnsignedLongLong(offset);
     options.has_limit = limit != Py_None;
-    if (options.has_limit)
+    if (options.has_limit && !PyErr_Occurred())
         options.limit = PyLong_AsUnsignedLongLong(limit);
     if (PyErr_Occurred() || qpy_names_from(columns, &names) != 0)
         return NULL;
@@ -354,7 +354,7 @@ static PyObject *table_search(PyObject *object, PyObject *args)
     PyObject *query, *lower, *upper, *columns, *timeout;
     int metric, with_row_id, with_row_address, query_index;
     Py_ssize_t k;
-    unsigned long long offset;
+    PyObject *offset;
     struct ArrowArrayStream stream = { 0 };
     qpy_vectors vectors;
     qpy_names names;
@@ -362,13 +362,16 @@ static PyObject *table_search(PyObject *object, PyObject *args)
     qv_status st;
     qv_error err;
 
-    if (!PyArg_ParseTuple(args, "OzinKOOOpppO", &query, &options.vector_column, &metric, &k, &offset, &lower, &upper,
-                          &columns, &with_row_id, &with_row_address, &query_index, &timeout))
+    if (!PyArg_ParseTuple(args, "OzinO!OOOpppO", &query, &options.vector_column, &metric, &k, &PyLong_Type, &offset,
+                          &lower, &upper, &columns, &with_row_id, &with_row_address, &query_index, &timeout))
         return NULL;
     if (k < 0 || k > (Py_ssize_t) UINT32_MAX) {
         PyErr_Format(PyExc_OverflowError, "limit %zd is out of range", k);
         return NULL;
     }
+    options.offset = PyLong_AsUnsignedLongLong(offset);
+    if (PyErr_Occurred())
+        return NULL;
     if (bound(lower, &options.has_lower, &options.lower_bound) != 0 ||
         bound(upper, &options.has_upper, &options.upper_bound) != 0 || qpy_vectors_from(query, &vectors) != 0)
         return NULL;
@@ -381,7 +384,6 @@ static PyObject *table_search(PyObject *object, PyObject *args)
         never(&vectors, &options);
     options.metric = (qv_metric) metric;
     options.k = (uint32_t) k;
-    options.offset = offset;
     options.columns = names.names;
     options.n_columns = names.n;
     options.with_row_id = with_row_id;

@@ -119,3 +119,20 @@ PyObject *qpy_type_name(PyObject *value)
     last = PyType_GetName(Py_TYPE(value));
     return last;
 }
+
+const char *qpy_name_text(PyObject *name)
+{
+    Py_ssize_t len;
+    const char *text;
+
+    if (!PyUnicode_Check(name)) {
+        PyErr_Format(PyExc_TypeError, "the column name %R is not a string", name);
+        return NULL;
+    }
+    text = PyUnicode_AsUTF8AndSize(name, &len);
+    if (text != NULL && strlen(text) != (size_t) len) {
+        PyErr_Format(PyExc_ValueError, "the column name %R contains a zero byte", name);
+        return NULL;
+    }
+    return text;
+}
