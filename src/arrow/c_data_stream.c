@@ -5,6 +5,7 @@
 
 #include "arrow/arrow_private.h"
 #include "arrow/c_data.h"
+#include "arrow/compute/compute.h"
 #include "base/alloc.h"
 
 /* ---- import */
@@ -186,6 +187,34 @@ static int stream_get_schema(struct ArrowArrayStream *c, struct ArrowSchema *out
     return errno_of_error(&err);
 }
 
+/* A record batch has no offset of its own: consumers refuse it, so the columns take it over. */
+static qv_status without_offset(const qv__array *batch, qv__array **out, qv_error *err)
+{
+    qv__array *made = NULL;
+    qv_status st = QV_OK;
+
+    QV_CHECK(qv__array_new(batch->type, batch->length, batch->n_children, &made, err));
+    for (size_t i = 0; i < batch->n_children; i++)
+        QV_CHECK(qv__array_slice(batch->children[i], batch->offset, batch->length, &made->children[i], err));
+    *out = made;
+    made = NULL;
+done:
+    qv__array_unref(made);
+    return st;
+}
+
+static qv_status export_batch(const qv__array *batch, struct ArrowArray *out, qv_error *err)
+{
+    qv__array *whole = NULL;
+
+    if (batch->offset == 0)
+        return qv__export_array(batch, out, err);
+    QV_TRY(without_offset(batch, &whole, err));
+    qv_status st = qv__export_array(whole, out, err);
+    qv__array_unref(whole);
+    return st;
+}
+
 static int stream_get_next(struct ArrowArrayStream *c, struct ArrowArray *out)
 {
     exported_stream *self = c->private_data;
@@ -196,7 +225,7 @@ static int stream_get_next(struct ArrowArrayStream *c, struct ArrowArray *out)
         return errno_of_error(&self->failure);
     qv_status st = self->stream->next(self->stream, &batch, &self->failure);
     if (st == QV_OK && batch)
-        st = qv__export_array(batch, out, &self->failure);
+        st = export_batch(batch, out, &self->failure);
     qv__array_unref(batch);
     return st == QV_OK ? 0 : keep_failure(self, st);
 }

@@ -40,7 +40,7 @@ static qv_status read_message(const ipc_stream *s, size_t at, size_t known_body,
                               qv_error *err)
 {
     size_t left = s->bytes.len - at, head = 4;
-    const uint8_t *p = s->bytes.data + at;
+    const uint8_t *p = left ? s->bytes.data + at : NULL;
     uint32_t len;
     int64_t version, body_len;
     qv__flat_table root;
