@@ -89,10 +89,24 @@ static double item_at(const qpy_type *type, const struct ArrowArray *items, int6
                               : (double) (int64_t) bits;
 }
 
+/* A loop over bit patterns, which the compiler turns into vector instructions. */
+static bool has_nan32(const uint8_t *at, int64_t n)
+{
+    uint32_t bits, found = 0;
+
+    for (int64_t j = 0; j < n; j++) {
+        memcpy(&bits, at + 4 * j, 4);
+        found |= (bits & 0x7fffffff) > 0x7f800000;
+    }
+    return found;
+}
+
 static bool has_nan(const qpy_type *item, const struct ArrowArray *items, int64_t begin, int64_t n)
 {
     if (item->kind != QPY_FLOAT)
         return false;
+    if (item->width == 4 && (items->null_count == 0 || items->buffers[0] == NULL))
+        return has_nan32((const uint8_t *) items->buffers[1] + (items->offset + begin) * 4, n);
     for (int64_t j = 0; j < n; j++)
         if (!qpy_array_is_null(items, begin + j) && isnan(item_at(item, items, begin + j)))
             return true;

@@ -31,11 +31,20 @@ static const uint8_t *value_at(const qv__values *v, size_t i, size_t *len)
     return v->data + i * *len;
 }
 
+/* The low bits of a product know only the low bits of its factor, and decimal fractions share those: the high half is folded in. */
 static uint64_t hash_of(const uint8_t *value, size_t len)
 {
+    if (len != 8)
+        return XXH3_64bits(value, len);
+    uint64_t product = (qv__load_u64(value) ^ UINT64_C(0x9E3779B97F4A7C15)) * UINT64_C(0xD6E8FEB86659FD93);
+    return product ^ product >> 32;
+}
+
+static bool same_value(const uint8_t *a, const uint8_t *b, size_t len)
+{
     if (len == 8)
-        return (qv__load_u64(value) ^ UINT64_C(0x9E3779B97F4A7C15)) * UINT64_C(0xD6E8FEB86659FD93) >> 8;
-    return XXH3_64bits(value, len);
+        return qv__load_u64(a) == qv__load_u64(b);
+    return len == 0 || memcmp(a, b, len) == 0;
 }
 
 static qv_status grow_slots(table *t, qv_error *err)
@@ -66,7 +75,7 @@ static qv_status intern(table *t, size_t i, uint32_t *out, qv_error *err)
     size_t at = hash_of(value, len) & t->mask;
     for (; t->slots[at]; at = (at + 1) & t->mask) {
         const uint8_t *other = value_at(t->v, t->firsts[t->slots[at] - 1], &other_len);
-        if (other_len == len && (len == 0 || memcmp(other, value, len) == 0)) {
+        if (other_len == len && same_value(other, value, len)) {
             *out = t->slots[at] - 1;
             return QV_OK;
         }
