@@ -207,28 +207,30 @@ qv_status qv__zip_read(qv__reader *reader, qv__page21 *page, const qv__leaf *lea
 
 /* ------------------------------------------------------------------ what is computed once */
 
-/* Do exactly n_items levels use up the page when levels up to `visible` have payloads? */
+/* Do exactly n_items levels use up the page, and start its rows, when levels up to `visible` have payloads? */
 static bool uses_all(const qv__page21 *page, qv__bytes bytes, uint16_t visible)
 {
     unsigned control = qv__control_bytes(page);
     uint32_t def_mask = (1u << page->bits_def) - 1;
     size_t at = 0, size = page->value_bits / 8;
+    uint64_t starts = 0;
 
     for (uint64_t i = 0; i < page->n_items; i++) {
         if (control > bytes.len - at)
             return false;
         uint32_t word = control_word(bytes.data + at, control);
         at += control;
+        starts += word >> page->bits_def >= page->layers.n_lists;
         if ((word & def_mask) > visible)
             continue;
         if (size > bytes.len - at)
             return false;
         at += size;
     }
-    return at == bytes.len;
+    return at == bytes.len && starts == page->page->length;
 }
 
-/* Writers of late 2025 counted the structs outside a list among the visible levels. Only the sum of sizes tells. */
+/* Writers of late 2025 counted the structs outside a list among the visible levels. Only the page as a whole tells. */
 qv_status qv__zip_make_cache(qv__file *file, const qv__page21 *page, const qv__leaf *leaf, qv__page_cache *cache,
                              qv_error *err)
 {
