@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 TYPE_CHECKING = False
@@ -54,7 +55,7 @@ def reporter(progress: Any) -> Optional[Report]:
         return None
     if progress is True:
         try:
-            from tqdm.auto import tqdm  # type: ignore[import-untyped]
+            tqdm: Any = importlib.import_module("tqdm.auto").tqdm
         except ImportError:
             return _Bar()
         return _Tqdm(tqdm(unit=" rows", unit_scale=True), closes=True)
