@@ -2,9 +2,15 @@
 
 import importlib
 import pathlib
+import signal
 
 import pytest
 
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible():
+    """A run in the background inherits an ignored SIGINT; the tests of Ctrl-C need Python's own handler."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=["quiver", "lancedb"])
