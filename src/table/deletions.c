@@ -31,6 +31,8 @@ static qv_status add_offset(offsets *list, uint32_t offset, qv_error *err)
     if (offset >= list->physical_rows)
         return qv__fail(err, QV_CORRUPT, "row %" PRIu32 " is deleted, but the fragment has %" PRIu64 " rows", offset,
                         list->physical_rows);
+    if (list->n == list->physical_rows) /* a bitmap's runs may repeat themselves at length */
+        return qv__fail(err, QV_CORRUPT, "more rows are listed than the fragment's %" PRIu64, list->physical_rows);
     QV_TRY(QV_GROW(&list->items, &list->capacity, list->n + 1, err));
     list->items[list->n++] = offset;
     return QV_OK;
