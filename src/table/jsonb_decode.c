@@ -233,7 +233,7 @@ static qv_status decode_container(const uint8_t *bytes, size_t len, unsigned dep
     const uint8_t *payload = NULL;
     container c;
 
-    if (depth > QV_JSON_MAX_DEPTH)
+    if (depth >= QV_JSON_MAX_DEPTH) /* the outermost is 0 */
         return qv__fail(err, QV_CORRUPT, "JSONB: nested deeper than %d", QV_JSON_MAX_DEPTH);
     QV_TRY(open_container(bytes, len, &c, err));
     if (c.kind == QV_JSONB_SCALAR && depth)

@@ -1,5 +1,5 @@
 /* Byte 0 even: the rest is JSON text. What encodes decodes, and the text that comes out encodes to the same bytes and decodes to
- * itself. Odd: the rest is JSONB; what decodes is JSON, as far as the nesting goes. */
+ * itself. Odd: the rest is JSONB; what decodes is JSON, keys that occur twice aside, and looking keys up stays inside. */
 #include "fuzz.h"
 
 #include "arrow/validate.h"
@@ -27,15 +27,36 @@ static void check_text(const uint8_t *text, size_t len)
     qv__buffer_free(&last);
 }
 
+static void check_look_up(const uint8_t *bytes, size_t len)
+{
+    static const char *const keys[] = { "", "a", "id", "position", "size" };
+    qv__section payload;
+    uint32_t entry;
+    uint64_t number;
+
+    for (size_t i = 0; i < QV_COUNT_OF(keys); i++) {
+        if (!qv__jsonb_find(bytes, len, keys[i], &entry, &payload))
+            continue;
+        FUZZ_CHECK(payload.data >= bytes && payload.data + payload.len <= bytes + len);
+        (void) qv__jsonb_u64(entry, payload, &number);
+    }
+}
+
 static void check_bytes(const uint8_t *bytes, size_t len)
 {
-    qv__buffer shown;
+    qv__buffer shown, again;
     qv_error err;
 
+    check_look_up(bytes, len);
     qv__buffer_init(&shown, 64 << 20);
-    if (qv__jsonb_decode(bytes, len, &shown, &err) == QV_OK)
+    qv__buffer_init(&again, 64 << 20);
+    if (qv__jsonb_decode(bytes, len, &shown, &err) == QV_OK) {
         FUZZ_CHECK(qv__utf8_valid(shown.data, shown.len));
+        qv_status st = qv__jsonb_encode(shown.data, shown.len, &again, &err);
+        FUZZ_CHECK(st == QV_OK || strstr(err.message, "occurs twice"));
+    }
     qv__buffer_free(&shown);
+    qv__buffer_free(&again);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
