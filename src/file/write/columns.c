@@ -1,4 +1,5 @@
 /* Which physical columns a schema has, how each is to be stored, and the rows that wait in them for their page. */
+#include "arrow/compute/compute.h"
 #include "base/alloc.h"
 #include "file/lance_schema.h"
 #include "file/write/write_private.h"
@@ -219,6 +220,9 @@ qv_status qv__columns_plan(const qv__schema *schema, qv__file_version version, q
     planner p = { .version = version, .profile = profile, .columns = out };
     for (p.top = 0; p.top < schema->n_fields; p.top++)
         QV_TRY(plan_field(&p, &schema->fields[p.top], err));
+    for (size_t i = 0; i < out->n; i++)
+        out->items[i].is_alone = (i == 0 || out->items[i - 1].top != out->items[i].top) &&
+                                 (i + 1 == out->n || out->items[i + 1].top != out->items[i].top);
     return QV_OK;
 }
 
@@ -311,10 +315,36 @@ static bool same_dictionary(const qv__array *a, const qv__array *b)
     return true;
 }
 
+/* A batch's columns usually share one owner, so that a narrow column which waits for a page's worth of rows would keep many
+ * batches of wide columns in memory. What cannot be copied by itself (fields that share a struct, dictionaries) is counted,
+ * and becomes a smaller page in time. */
+qv_status qv__column_detach(qv__column_writer *column, size_t batch_bytes, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__slice *slice = column->n_slices ? &column->slices[column->n_slices - 1] : NULL;
+    qv__array *parts[2] = { NULL, NULL }, *copy;
+    if (!slice || 2 * rows_cost(column, slice->array, slice->start, slice->len) >= batch_bytes)
+        return QV_OK;
+    if (!column->is_alone || dictionary_of(column, slice)) {
+        column->pinned_bytes += batch_bytes;
+        return QV_OK;
+    }
+    QV_CHECK(qv__array_slice(slice->array, slice->start, slice->len, &parts[0], err));
+    QV_CHECK(qv__array_slice(slice->array, slice->start, 0, &parts[1], err));
+    QV_CHECK(qv__array_concat(parts, 2, slice->array->type, &copy, err)); /* of one part it would be no copy */
+    qv__array_unref(slice->array);
+    *slice = (qv__slice){ copy, 0, slice->len };
+done:
+    qv__array_unref(parts[0]);
+    qv__array_unref(parts[1]);
+    return st;
+}
+
 qv_status qv__column_cut(qv__column_writer *column, size_t limit, qv_error *err)
 {
     size_t used = 0, rows = 0, taken = 0;
     column->n_batch = 0;
+    column->pinned_bytes = 0;
     QV_TRY(QV_GROW(&column->batch, &column->batch_capacity, column->n_slices, err));
     while (taken < column->n_slices && used < limit && rows < MAX_ROWS) {
         qv__slice *slice = &column->slices[taken];

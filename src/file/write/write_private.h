@@ -84,6 +84,8 @@ typedef struct qv__column_writer {
     qv__slice *slices; /* rows that wait for their page */
     size_t n_slices, slice_capacity;
     size_t pending_bytes;
+    size_t pinned_bytes; /* of batches that slices keep alive beside their own rows */
+    bool is_alone;       /* no other column is made of the same top-level field */
 
     qv__slice *batch; /* rows of the page that is being encoded */
     size_t n_batch, batch_capacity;
@@ -106,6 +108,8 @@ qv_status qv__columns_plan(const qv__schema *schema, qv__file_version version, q
                            qv__columns *out, qv_error *err);
 void qv__columns_clear(qv__columns *columns);
 qv_status qv__column_push(qv__column_writer *column, const qv__array *array, int64_t start, int64_t len, qv_error *err);
+/* Lets go of the batch that the newest slice came from, `batch_bytes` large: a slice that is a small part of it is copied. */
+qv_status qv__column_detach(qv__column_writer *column, size_t batch_bytes, qv_error *err);
 /* Moves about `limit` bytes of rows from `slices` to `batch` (at least one row). */
 qv_status qv__column_cut(qv__column_writer *column, size_t limit, qv_error *err);
 void qv__column_drop_batch(qv__column_writer *column);

@@ -10,6 +10,7 @@
 #include "file/write/write_private.h"
 
 #define PAGE_BYTES   (8u << 20)
+#define PINNED_PAGES 8 /* a column that keeps so many pages' worth of batches alive is not waited for */
 #define ALIGN        64
 #define PAD          0x48
 #define FOOTER_BYTES 40
@@ -26,7 +27,8 @@ struct qv__file_writer {
     size_t *ready; /* columns whose page is being encoded */
     size_t n_ready;
     uint64_t rows;
-    bool broken; /* a call failed: the file cannot be finished */
+    size_t batch_bytes; /* of the last batch */
+    bool broken;        /* a call failed: the file cannot be finished */
 };
 
 /* ------------------------------------------------------------------ messages */
@@ -159,7 +161,8 @@ static qv_status pump(qv__file_writer *w, bool all, qv_error *err)
         w->n_ready = 0;
         for (size_t i = 0; i < w->columns.n; i++) {
             qv__column_writer *column = &w->columns.items[i];
-            if (column->n_slices == 0 || (!all && column->pending_bytes < w->page_bytes))
+            bool full = column->pending_bytes >= w->page_bytes || column->pinned_bytes >= PINNED_PAGES * w->page_bytes;
+            if (column->n_slices == 0 || (!all && !full))
                 continue;
             QV_TRY(qv__column_cut(column, w->page_bytes, err));
             if (column->blob)
@@ -265,9 +268,16 @@ qv_status qv__file_writer_write(qv__file_writer *writer, const qv__array *batch,
 {
     qv_status st = QV_OK;
     QV_TRY(check_batch(writer, batch, err));
+    if (batch->length == 0)
+        return QV_OK;
+    for (size_t i = 0; i < writer->columns.n; i++) /* only now: the last batch of a file is not worth a copy */
+        QV_CHECK(qv__column_detach(&writer->columns.items[i], writer->batch_bytes, err));
+    writer->batch_bytes = 0;
     for (size_t i = 0; i < writer->columns.n; i++) {
         qv__column_writer *column = &writer->columns.items[i];
+        size_t before = column->pending_bytes;
         QV_CHECK(qv__column_push(column, batch->children[column->top], batch->offset, batch->length, err));
+        writer->batch_bytes += column->pending_bytes - before;
     }
     writer->rows += (uint64_t) batch->length;
     QV_CHECK(pump(writer, false, err));

@@ -303,6 +303,85 @@ static void deterministic_and_unwinds(void **state)
     assert_int_equal(qv_memory().live_blocks, before);
 }
 
+static int live_batches;
+static void batch_gone(qv__owner *owner)
+{
+    live_batches--;
+    free(owner);
+}
+
+/* 1,000 rows of a number and a vector that share one owner, as an imported batch does; in a struct or side by side. */
+static qv__array *shared_batch(const qv__schema *schema, bool in_struct)
+{
+    static const uint8_t zeros[1000 * 64 * 4];
+    qv_error err;
+    qv__array *columns[2], *row, *batch;
+    const qv__field *fields = in_struct ? schema->fields[0].type->children : schema->fields;
+    qv__owner *owner = malloc(sizeof *owner);
+    assert_non_null(owner);
+    qv__owner_init(owner, batch_gone);
+    live_batches++;
+    QVT_OK(qv__array_new(fields[0].type, 1000, 0, &columns[0], &err));
+    QVT_OK(qv__array_new(fields[1].type, 1000, 1, &columns[1], &err));
+    QVT_OK(qv__array_new(fields[1].type->children[0].type, 64000, 0, &columns[1]->children[0], &err));
+    columns[0]->buffers[1] = (qv__bytes){ zeros, 8000, qv__owner_ref(owner) };
+    columns[1]->children[0]->buffers[1] = (qv__bytes){ zeros, sizeof zeros, owner };
+    if (in_struct) {
+        QVT_OK(qv__array_new(schema->fields[0].type, 1000, 2, &row, &err));
+        row->children[0] = columns[0];
+        row->children[1] = columns[1];
+        QVT_OK(qv__batch_new(schema, &row, 1000, &batch, &err));
+        qv__array_unref(row);
+        return batch;
+    }
+    QVT_OK(qv__batch_new(schema, columns, 1000, &batch, &err));
+    qv__array_unref(columns[0]);
+    qv__array_unref(columns[1]);
+    return batch;
+}
+
+/* A narrow column waits for a page's worth of rows without keeping the batches that they came in. */
+static void waiting_rows_keep_no_batches(void **state)
+{
+    QV_UNUSED(state);
+    for (int in_struct = 0; in_struct < 2; in_struct++) {
+        qv_error err;
+        qv__type *types[2] = { qvt_type(QV_TYPE_INT64, 0, 0) }, *item = qvt_type(QV_TYPE_FLOAT32, 0, 0), *row;
+        types[1] = qvt_list_type(QV_TYPE_FIXED_LIST, item, 64);
+        qv__schema *schema = schema_of(types, 2);
+        qv__writer_options options = { { 2, 2 }, QV_FILE_DEFAULT, 512 << 10, 1 };
+        qv__file_summary summary;
+        qv__file_writer *writer;
+        qv__store *store;
+        int most = 0;
+        if (in_struct) {
+            QVT_OK(qv__schema_to_struct(schema, &row, &err));
+            qv__schema_unref(schema);
+            schema = schema_of(&row, 1);
+            qv__type_unref(row);
+        }
+        QVT_OK(qv__store_open("memory://", true, &store, &err));
+        QVT_OK(qv__file_writer_open(store, "f.lance", schema, &options, &writer, &err));
+        for (int i = 0; i < 60; i++) {
+            qv__array *batch = shared_batch(schema, in_struct);
+            QVT_OK(qv__file_writer_write(writer, batch, &err));
+            qv__array_unref(batch);
+            most = QV_MAX(most, live_batches);
+        }
+        assert_in_range(most, 1, in_struct ? 18 : 4); /* a number's page holds 65 batches */
+        QVT_OK(qv__file_writer_finish(writer, &summary, &err));
+        assert_int_equal(summary.rows, 60000);
+        qv__file_writer_free(writer);
+        assert_int_equal(live_batches, 0);
+        qv__file_summary_clear(&summary);
+        qv__store_unref(store);
+        qv__schema_unref(schema);
+        qv__type_unref(types[0]);
+        qv__type_unref(types[1]);
+        qv__type_unref(item);
+    }
+}
+
 /* Every storage operation fails in turn: the error comes up, and no object appears. */
 static void storage_failures(void **state)
 {
@@ -356,6 +435,7 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(wrong_batches),
         cmocka_unit_test(deterministic_and_unwinds),
+        cmocka_unit_test(waiting_rows_keep_no_batches),
         cmocka_unit_test(storage_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
