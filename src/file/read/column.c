@@ -456,8 +456,8 @@ static qv_status read_rows(qv__column *column, const qv__rows *rows, size_t n_ro
         QV_CHECK(qv__node20_read(&reader, &column->root, rows, n_rows, &sink, err));
     else
         QV_CHECK(read_node21(&reader, &column->root, rows, n_rows, &sink, &above, err));
-    if (sink.n_slots != count_rows(rows, n_rows))
-        QV_CHECK(qv__fail(err, QV_CORRUPT, "%" PRIu64 " rows where %" PRIu64 " should be", sink.n_slots,
+    if (qv__sink_slots(&sink) != count_rows(rows, n_rows))
+        QV_CHECK(qv__fail(err, QV_CORRUPT, "%" PRIu64 " rows where %" PRIu64 " should be", qv__sink_slots(&sink),
                           count_rows(rows, n_rows)));
     QV_CHECK(qv__sink_finish(&sink, out, err));
 done:

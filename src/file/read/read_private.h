@@ -59,6 +59,7 @@ struct qv__sink {
     qv__array *dictionary; /* that the keys so far refer to */
     qv__array **segments;  /* finished parts with other dictionaries */
     size_t n_segments, segments_capacity;
+    uint64_t n_finished; /* slots in those */
 };
 
 qv_status qv__sink_init(qv__sink *sink, qv__type *type, qv_error *err);
@@ -87,6 +88,8 @@ qv_status qv__sink_ends_done(qv__sink *sink, uint64_t n, uint64_t total, qv_erro
 /* The offset of a list's slot: where its elements begin. And of many slots at once, all below 2^31 for lists of 32-bit offsets. */
 qv_status qv__sink_offset(qv__sink *sink, uint64_t offset, qv_error *err);
 qv_status qv__sink_offsets(qv__sink *sink, const uint64_t *offsets, size_t n, qv_error *err);
+/* Slots of all dictionaries together. */
+static inline uint64_t qv__sink_slots(const qv__sink *sink) { return sink->n_finished + sink->n_slots; }
 /* Keys that follow refer to this dictionary. */
 qv_status qv__sink_dictionary(qv__sink *sink, qv__array *dictionary, qv_error *err);
 /* The array; the sink is empty afterwards. */

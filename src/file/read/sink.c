@@ -413,10 +413,10 @@ static qv_status finish_offsets(qv__sink *sink, qv_error *err)
 
 static qv_status check_child(const qv__sink *sink, const qv__sink *child, size_t i, uint64_t expected, qv_error *err)
 {
-    if (child->is_absent || child->n_slots == expected)
+    if (child->is_absent || qv__sink_slots(child) == expected)
         return QV_OK;
     return qv__fail(err, QV_CORRUPT, "child \"%.60s\" has %" PRIu64 " values, its parent needs %" PRIu64,
-                    sink->type->children[i].name, child->n_slots, expected);
+                    sink->type->children[i].name, qv__sink_slots(child), expected);
 }
 
 static qv_status finish_children(qv__sink *sink, qv__array *array, qv_error *err)
@@ -486,6 +486,7 @@ static qv_status finish_one(qv__sink *sink, qv__array **out, qv_error *err)
     if (sink->kind == QV_SINK_STRING || sink->kind == QV_SINK_LARGE_STRING)
         QV_CHECK(take_buffer(&sink->bytes, &array->buffers[2], err));
     QV_CHECK(finish_children(sink, array, err));
+    sink->n_finished += sink->n_slots;
     sink->n_slots = sink->n_nulls = sink->n_values = 0;
     *out = array;
     array = NULL;
