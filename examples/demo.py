@@ -161,8 +161,8 @@ def main():
     print(
         f"""
 Try next:
-  build/release/cli/quiver info {table.uri}
-  build/release/cli/quiver head {table.uri} -n 3
+  make build && build/release/cli/quiver info {table.uri}
+  build/release/cli/quiver search {table.uri} --row 42 -k 3 --columns source,text
   .venv/bin/python -c 'import quiver; print(quiver.connect("{folder}").open_table("passages").head(3))'
   make test    # the proof
   make help    # everything else"""
