@@ -1,6 +1,7 @@
 """What a fresh process costs: import, first answer, resident memory; small searches; a large ingest in little memory."""
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -48,7 +49,9 @@ print(harness.peak_bytes() / 1e6, before / 1e6)
 
 
 def run(code):
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=".", env={**__import__("os").environ, "PYTHONPATH": "bench"})
+    paths = os.pathsep.join(filter(None, ["bench", os.environ.get("PYTHONPATH")]))
+    env = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": ""}  # compiled modules are what users import
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
     if out.returncode:
         raise SystemExit(out.stderr)
     return [float(x) for x in out.stdout.split()]
