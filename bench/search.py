@@ -20,10 +20,20 @@ import quiver  # noqa: E402
 K = 10
 
 
-def numpy_topk(base, norms, queries):
-    distances = norms[None, :] - 2.0 * (queries @ base.T)
-    part = np.argpartition(distances, K, axis=1)[:, :K]
-    return np.take_along_axis(part, np.argsort(np.take_along_axis(distances, part, axis=1), axis=1), axis=1)
+def numpy_topk(base, norms, queries, block=16_384):
+    """The best that we know in numpy: blocked products, and only distances below the k-th best so far are looked at."""
+    n = len(queries)
+    best = np.full((n, K), np.inf, np.float32)
+    ids = np.zeros((n, K), np.int64)
+    for at in range(0, len(base), block):
+        distances = norms[at : at + block][None, :] - 2.0 * (queries @ base[at : at + block].T)
+        for q in np.flatnonzero(distances.min(axis=1) < best[:, -1]):
+            near = np.flatnonzero(distances[q] < best[q, -1])
+            values = np.concatenate([best[q], distances[q, near]])
+            order = np.argsort(values, kind="stable")[:K]
+            ids[q] = np.concatenate([ids[q], at + near])[order]
+            best[q] = values[order]
+    return ids
 
 
 def measure(name, base):
@@ -45,6 +55,7 @@ def measure(name, base):
     expected = index.search(one[None], K)[1][0].tolist()
     assert len(set(found) & set(expected)) >= K - 1, (found, expected)  # ties may differ at the end
 
+    assert len(set(numpy_topk(base, norms, one[None])[0].tolist()) & set(expected)) >= K - 1
     bandwidth = harness.read_bandwidth(base)
     single = harness.best_of(
         {
@@ -55,11 +66,12 @@ def measure(name, base):
         },
         rounds=9,
     )
+    bandwidth = max(bandwidth, harness.read_bandwidth(base))  # before and after: the machine is shared
     batch = harness.best_of(
         {
             "quiver": lambda: ours.search(queries).select(["id"]).limit(K).to_arrow(),
             "faiss": lambda: index.search(queries, K),
-            "numpy": lambda: [numpy_topk(base, norms, queries[i : i + 25]) for i in range(0, 100, 25)],
+            "numpy": lambda: numpy_topk(base, norms, queries),
             "lancedb": lambda: theirs.search(list(queries)).select(["id"]).limit(K).to_arrow(),
         },
         rounds=5,
