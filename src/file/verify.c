@@ -54,7 +54,7 @@ static void check_rules(const check *c, const qv__node *node)
         check_rules(c, &node->children[i]);
 }
 
-static qv_status check_rows(qv__column *column, uint64_t row, uint64_t n, qv_error *err)
+static qv_status check_rows(qv__column *column, const qv__shape *shape, uint64_t row, uint64_t n, qv_error *err)
 {
     qv__array *array = NULL;
 
@@ -63,28 +63,40 @@ static qv_status check_rows(qv__column *column, uint64_t row, uint64_t n, qv_err
                        ? qv__array_validate(array, column->field.name, err)
                        : qv__fail(err, QV_CORRUPT, "field \"%.60s\": %" PRId64 " rows for %" PRIu64, column->field.name,
                                   array->length, n);
+    if (st == QV_OK)
+        st = qv__shape_check(shape, column, row, array, err);
     qv__array_unref(array);
     return st;
 }
 
-static qv_status check_column(const check *c, qv__column *column, qv_error *err)
+/* The first status that is not QV_OK ends the column: what follows in it is no more believable. */
+static qv_status check_all_rows(const check *c, qv__column *column, const qv__shape *shape, qv_error *err)
 {
     uint64_t n;
 
-    check_rules(c, &column->root);
     for (uint64_t row = 0; row < column->n_rows; row += n) {
-        qv_error found = { 0 };
         n = QV_MIN(QV_MIN(qv__column_page_end(column, row) - row, column->n_rows - row), BATCH_ROWS);
         uint64_t cost = qv__column_cost(column, row, n);
         if (cost > BATCH_BYTES)
             n = QV_MAX(n * BATCH_BYTES / cost, 1);
-        qv_status st = check_rows(column, row, n, &found);
-        if (st != QV_OK) /* what follows in this column is no more believable */
-            return tell(c, st, &found, err);
+        QV_TRY(check_rows(column, shape, row, n, err));
         if (c->job)
             QV_TRY(qv__job_tick(c->job, 0, cost, err));
     }
     return QV_OK;
+}
+
+static qv_status check_column(const check *c, qv__column *column, qv_error *err)
+{
+    qv_error found = { 0 };
+    qv__shape shape = { 0 };
+
+    check_rules(c, &column->root);
+    qv_status st = qv__shape_open(column, &shape, &found);
+    if (st == QV_OK)
+        st = check_all_rows(c, column, &shape, &found);
+    qv__shape_free(&shape);
+    return st == QV_OK ? QV_OK : tell(c, st, &found, err);
 }
 
 qv_status qv__file_verify(qv__file *file, qv__problem_fn problem, void *ctx, qv__job *job, qv_error *err)

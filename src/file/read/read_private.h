@@ -423,6 +423,17 @@ bool qv__page20_is_bare(const qv__page20 *page, const qv__type *type, int *value
 qv_status qv__rows_within(const qv__rows *rows, size_t n_rows, uint64_t start, uint64_t length, qv__rows **out,
                           size_t *n_out, size_t *capacity, qv_error *err);
 
+/* The leaves of a field but the first, each bound alone; for the verifier. */
+typedef struct qv__shape {
+    size_t n; /* leaves; 0: nothing to compare */
+    qv__column **leaves;
+} qv__shape;
+qv_status qv__shape_open(const qv__column *column, qv__shape *out, qv_error *err);
+void qv__shape_free(qv__shape *shape);
+/* QV_CORRUPT: a leaf's lists and nulls differ from those of `whole`, the field's rows from `row` on. */
+qv_status qv__shape_check(const qv__shape *shape, const qv__column *column, uint64_t row, const qv__array *whole,
+                          qv_error *err);
+
 /* Rows [row, row + n) as views into the file; *out stays NULL when the layout does not allow it. */
 qv_status qv__column_view(qv__column *column, uint64_t row, uint64_t n, qv__array **out, qv_error *err);
 

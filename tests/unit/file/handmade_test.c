@@ -639,6 +639,49 @@ static void pruned_and_missing_children(void **state)
     qv__file_unref(file);
 }
 
+static void count_problem(void *ctx, const char *object, const char *what)
+{
+    (void) object;
+    assert_non_null(strstr(what, "leaf 1 tells other lists"));
+    ++*(int *) ctx;
+}
+
+/* list<struct<a, b>>: [[.], [., .]] by a, [[., .], [.]] by b. */
+static void leaves_that_disagree_are_found(void **state)
+{
+    (void) state;
+    const uint16_t reps[2][3] = { { 1, 1, 0 }, { 1, 0, 1 } };
+
+    for (int other = 0; other < 2; other++) {
+        qvt_lance *lance = qvt_lance_new(1);
+        NEW(PageLayout, PAGE_LAYOUT, layout);
+        NEW(MiniBlockLayout, MINI_BLOCK_LAYOUT, mini);
+        FLAT(flat, 16);
+        FLAT(rep, 16);
+        int32_t layers[] = { 1, 1, 2 };
+        qv__file *file;
+        int problems = 0;
+        layout.mini_block_layout = &mini;
+        set_mini(&mini, &flat, 3, 1, layers, 3);
+        mini.rep_compression = &rep;
+        qvt_lance_field(lance, "l", "list.struct", 0, -1);
+        qvt_lance_field(lance, "item", "struct", 1, 0);
+        qvt_lance_field(lance, "a", "int16", 2, 1);
+        qvt_lance_field(lance, "b", "int16", 3, 1);
+        for (int i = 0; i < 2; i++) {
+            chunks c = { 0 };
+            add_chunk(&c, 3, (qvt_bytes[]){ QVT_BYTES(reps[i * other]), { "abcdef", 6 } }, 2, 0);
+            qvt_lance_column(lance);
+            qvt_lance_page(lance, 2, &layout.base, (qvt_bytes[]){ { c.words, c.n_words }, { c.data, c.len }, { 0 } });
+        }
+        qvt_lance_finish(lance, 2, store, "x.lance");
+        QVT_OK(qv__file_open(store, "x.lance", &file, &err));
+        QVT_OK(qv__file_verify(file, count_problem, &problems, NULL, &err));
+        assert_int_equal(problems, other);
+        qv__file_unref(file);
+    }
+}
+
 typedef struct reading {
     qv__column *column;
     uint64_t seed;
@@ -709,6 +752,7 @@ int main(void)
         cmocka_unit_test(unknown_things_of_21_are_named),
         cmocka_unit_test(deep_messages_are_refused),
         cmocka_unit_test(pruned_and_missing_children),
+        cmocka_unit_test(leaves_that_disagree_are_found),
         cmocka_unit_test(threads_share_a_column),
     };
     return cmocka_run_group_tests(tests, open_store, close_store);
