@@ -93,7 +93,7 @@ def read_bandwidth(array):
 def machine():
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     gcc = subprocess.run(["gcc", "--version"], capture_output=True, text=True).stdout.splitlines()[0]
-    return {"cpu": model, "cores": os.cpu_count(), "compiler": gcc, "system": platform.platform(), "python": platform.python_version()}
+    return {"cpu": model, "cores": os.cpu_count(), "compiler": gcc, "system": f"{platform.system()} {platform.release().split('-')[0]}", "python": platform.python_version()}
 
 
 def save(section, data):

@@ -21,6 +21,8 @@ def table(head, rows):
 
 
 def number(value, digits=3):
+    if value != value:  # not measured
+        return "-"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}g}"
 
 
