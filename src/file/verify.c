@@ -3,6 +3,7 @@
  * check goes on with the next column. */
 #include <inttypes.h>
 
+#include "arrow/compute/compute.h"
 #include "arrow/validate.h"
 #include "file/read/read_private.h"
 
@@ -54,6 +55,33 @@ static void check_rules(const check *c, const qv__node *node)
         check_rules(c, &node->children[i]);
 }
 
+/* Are rows found through an index that reading them together looks at only here and there? */
+static bool has_index(const qv__node *node)
+{
+    for (size_t i = 0; node->pages && i < node->n_pages; i++)
+        if (node->pages[i].has_index)
+            return true;
+    for (size_t i = 0; i < node->n_children; i++)
+        if (has_index(&node->children[i]))
+            return true;
+    return false;
+}
+
+static qv_status check_apart(qv__column *column, uint64_t row, const qv__array *together, qv_error *err)
+{
+    qv__array *apart = NULL;
+
+    if (!has_index(&column->root))
+        return QV_OK;
+    QV_TRY(qv__column_read_apart(column, row, (uint64_t) together->length, &apart, err));
+    bool same = qv__array_equal(together, apart);
+    qv__array_unref(apart);
+    return same ? QV_OK
+                : qv__fail(err, QV_CORRUPT,
+                           "field \"%.60s\": rows [%" PRIu64 ", +%" PRId64 ") differ when each is looked up for itself",
+                           column->field.name, row, together->length);
+}
+
 static qv_status check_rows(qv__column *column, const qv__shape *shape, uint64_t row, uint64_t n, qv_error *err)
 {
     qv__array *array = NULL;
@@ -63,6 +91,8 @@ static qv_status check_rows(qv__column *column, const qv__shape *shape, uint64_t
                        ? qv__array_validate(array, column->field.name, err)
                        : qv__fail(err, QV_CORRUPT, "field \"%.60s\": %" PRId64 " rows for %" PRIu64, column->field.name,
                                   array->length, n);
+    if (st == QV_OK)
+        st = check_apart(column, row, array, err);
     if (st == QV_OK)
         st = qv__shape_check(shape, column, row, array, err);
     qv__array_unref(array);

@@ -482,6 +482,18 @@ qv_status qv__column_read(qv__column *column, uint64_t row, uint64_t n, qv__arra
     return QV_OK;
 }
 
+qv_status qv__column_read_apart(qv__column *column, uint64_t row, uint64_t n, qv__array **out, qv_error *err)
+{
+    qv__rows *rows = NULL;
+
+    QV_TRY(QV_NEW(&rows, n, err));
+    for (uint64_t i = 0; i < n; i++)
+        rows[i] = (qv__rows){ row + i, 1 };
+    qv_status st = read_rows(column, rows, (size_t) n, out, err);
+    qv__free(rows);
+    return st;
+}
+
 /* ------------------------------------------------------------------ taking rows */
 
 typedef struct wanted {

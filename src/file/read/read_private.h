@@ -423,6 +423,9 @@ bool qv__page20_is_bare(const qv__page20 *page, const qv__type *type, int *value
 qv_status qv__rows_within(const qv__rows *rows, size_t n_rows, uint64_t start, uint64_t length, qv__rows **out,
                           size_t *n_out, size_t *capacity, qv_error *err);
 
+/* The same rows as qv__column_read, each looked up for itself; for the verifier. The rows are inside the column. */
+qv_status qv__column_read_apart(qv__column *column, uint64_t row, uint64_t n, qv__array **out, qv_error *err);
+
 /* The leaves of a field but the first, each bound alone; for the verifier. */
 typedef struct qv__shape {
     size_t n; /* leaves; 0: nothing to compare */
