@@ -60,11 +60,14 @@ def test_small(db, tmp_path, name, version):
             check(db, tmp_path, pa.table({"c": column(name, rows, nulls)}), version, f"{nulls}_{rows}")
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", TYPES)
-def test_large(db, tmp_path, name):
-    version = VERSIONS[list(TYPES).index(name) % 2 + 1]
-    data = pa.table({"id": pa.array(range(100_000)), "c": column(name, 100_000, "some")})
-    check(db, tmp_path, data, version, "large")
+def test_large(db, tmp_path, name, version):
+    """Many chunks and pages; for types whose values take long to make, the rows of 10,000 ten times over."""
+    for nulls in NULLS:
+        tenth = column(name, 10_000, nulls)
+        data = pa.table({"id": pa.array(range(100_000)), "c": pa.chunked_array([tenth] * 10)})
+        check(db, tmp_path, data, version, f"large_{nulls}")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
