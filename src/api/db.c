@@ -184,11 +184,12 @@ void qv_names_free(qv_names *names)
 /* The newest snapshot of a table, or *out NULL when there is no such table. */
 static qv_status find_table(qv__store *store, qv__snapshot **out, qv_error *err)
 {
-    uint64_t version = 0;
+    qv_status st = qv__snapshot_open(store, 0, out, err);
 
+    if (st != QV_NOT_FOUND)
+        return st;
     *out = NULL;
-    QV_TRY(qv__latest_version(store, &version, err));
-    return version ? qv__snapshot_open(store, version, out, err) : QV_OK;
+    return QV_OK;
 }
 
 qv_status qv_db_create_table(qv_db *db, const char *name, qv_create_mode mode, struct ArrowArrayStream *data,
