@@ -268,11 +268,6 @@ void qv__snapshot_unref(qv__snapshot *snapshot)
 
 uint64_t qv__snapshot_version(const qv__snapshot *snapshot) { return snapshot->manifest->version; }
 
-int64_t qv__snapshot_timestamp_ns(const qv__snapshot *snapshot)
-{
-    return qv__manifest_timestamp(snapshot->manifest->head);
-}
-
 const qv__schema *qv__snapshot_schema(const qv__snapshot *snapshot) { return snapshot->schema; }
 
 size_t qv__snapshot_n_fragments(const qv__snapshot *snapshot) { return snapshot->n_fragments; }

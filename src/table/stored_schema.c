@@ -99,11 +99,6 @@ done:
     return st;
 }
 
-qv_status qv__field_to_shown(const qv__field *stored, qv__field *out, qv_error *err)
-{
-    return convert_field(stored, false, out, err);
-}
-
 qv_status qv__field_to_stored(const qv__field *shown, qv__field *out, qv_error *err)
 {
     return convert_field(shown, true, out, err);

@@ -47,7 +47,6 @@ qv_status qv__snapshot_newest(qv__snapshot *known, qv__snapshot **out, qv_error 
 qv__snapshot *qv__snapshot_ref(qv__snapshot *snapshot);
 void qv__snapshot_unref(qv__snapshot *snapshot);
 uint64_t qv__snapshot_version(const qv__snapshot *snapshot);
-int64_t qv__snapshot_timestamp_ns(const qv__snapshot *snapshot);
 const qv__schema *qv__snapshot_schema(const qv__snapshot *snapshot); /* with field ids */
 size_t qv__snapshot_n_fragments(const qv__snapshot *snapshot);
 const qv__fragment *qv__snapshot_fragment(const qv__snapshot *snapshot, size_t i);

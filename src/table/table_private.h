@@ -123,7 +123,6 @@ qv_status qv__bases_find(qv__bases *bases, qv__store *table, bool has_base, uint
 
 /* JSON columns are utf8 with the extension "arrow.json" to users, large_binary with "lance.json" in files. */
 bool qv__field_has_json(const qv__field *field); /* somewhere in the tree, either form */
-qv_status qv__field_to_shown(const qv__field *stored, qv__field *out, qv_error *err);
 qv_status qv__field_to_stored(const qv__field *shown, qv__field *out, qv_error *err);
 qv_status qv__schema_to_shown(const qv__schema *stored, qv__schema **out, qv_error *err);
 qv_status qv__schema_to_stored(const qv__schema *shown, qv__schema **out, qv_error *err);

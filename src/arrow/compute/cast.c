@@ -153,22 +153,6 @@ qv_status qv__array_retype(const qv__array *array, const qv__type *to, qv__array
     return QV_OK;
 }
 
-qv_status qv__cast_via(const qv__array *array, qv__type_id middle, const qv__type *to, qv__cast_mode mode,
-                       qv__array **out, qv_error *err)
-{
-    qv_status st = QV_OK;
-    qv__type *type = NULL;
-    qv__array *between = NULL;
-
-    QV_CHECK(qv__type_new(middle, &type, err));
-    QV_CHECK(qv__array_cast(array, type, mode, &between, err));
-    QV_CHECK(qv__array_cast(between, to, mode, out, err));
-done:
-    qv__array_unref(between);
-    qv__type_unref(type);
-    return st;
-}
-
 char *qv__type_print_sql(const qv__type *type, char *buf, size_t buf_len)
 {
     static const char *const names[] = { "Null",   "Boolean", "Int8",   "Int16",   "Int32",   "Int64",  "UInt8",

@@ -51,9 +51,6 @@ static inline bool qv__type_is_temporal(const qv__type *type)
 qv_status qv__cast_frame(const qv__array *array, const qv__type *to, qv__array **out, uint8_t **values, qv_error *err);
 /* The same buffers under another type of equal layout. */
 qv_status qv__array_retype(const qv__array *array, const qv__type *to, qv__array **out, qv_error *err);
-/* array -> type `middle` (not parametric) -> to. */
-qv_status qv__cast_via(const qv__array *array, qv__type_id middle, const qv__type *to, qv__cast_mode mode,
-                       qv__array **out, qv_error *err);
 /* Values of integer, temporal (physical) and bool arrays. */
 int64_t qv__load_int(const qv__array *array, int64_t i);
 double qv__load_float(const qv__array *array, int64_t i);

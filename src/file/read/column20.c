@@ -33,14 +33,6 @@ qv_status qv__node20_open(qv__column *column, qv__node *node, qv_error *err)
     return QV_OK;
 }
 
-uint64_t qv__node20_items(const qv__node *node)
-{
-    if (node->n_pages == 0)
-        return 0;
-    const qv__page20 *last = &node->pages20[node->n_pages - 1];
-    return last->first_item + last->encoding->list->num_items;
-}
-
 qv_status qv__column20_is_byte_list(const qv__column_meta *meta, bool *out, qv_error *err)
 {
     qv_status st = QV_OK;

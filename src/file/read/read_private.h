@@ -404,8 +404,6 @@ struct qv__column {
 
 /* Unpacks the pages of a 2.0 node that owns a column. */
 qv_status qv__node20_open(qv__column *column, qv__node *node, qv_error *err);
-/* Items that the pages of a 2.0 list announce for its child. */
-uint64_t qv__node20_items(const qv__node *node);
 qv_status qv__node20_read(qv__reader *reader, qv__node *node, const qv__rows *rows, size_t n_rows, qv__sink *sink,
                           qv_error *err);
 /* Items [at, at + n) of a 2.0 page, slots and values. */
