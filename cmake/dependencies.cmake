@@ -1,4 +1,5 @@
-# protobuf-c (manifests), CRoaring (deletions), zstd and lz4 (pages), xxHash (checksums): Debian packages.
+# protobuf-c (manifests), CRoaring (deletions, row sets), zstd and lz4 (pages), xxHash (checksums), PCRE2 (regular
+# expressions): Debian packages.
 find_package(Threads REQUIRED)
 
 function(qv_find_library variable header name)
@@ -16,5 +17,6 @@ qv_find_library(QV_ROARING roaring/roaring.h roaring)
 qv_find_library(QV_ZSTD zstd.h zstd)
 qv_find_library(QV_LZ4 lz4.h lz4)
 qv_find_library(QV_XXHASH xxhash.h xxhash)
+qv_find_library(QV_PCRE2 pcre2.h pcre2-8)
 set(QV_DEPENDENCIES ${QV_PROTOBUF_C_LIBRARY} ${QV_ROARING_LIBRARY} ${QV_ZSTD_LIBRARY} ${QV_LZ4_LIBRARY}
-    ${QV_XXHASH_LIBRARY} Threads::Threads m)
+    ${QV_XXHASH_LIBRARY} ${QV_PCRE2_LIBRARY} Threads::Threads m)

@@ -184,13 +184,21 @@ typedef struct qv_job {
 typedef struct qv_db qv_db;
 typedef struct qv_table qv_table;
 
+typedef enum qv_consistency {
+    QV_CONSISTENCY_NONE = 0,    /* a handle sees other writers' versions after a write of its own or checkout_latest */
+    QV_CONSISTENCY_STRONG = 1,  /* every read looks for a newer version first */
+    QV_CONSISTENCY_EVENTUAL = 2 /* a read looks when the last look is refresh_ms or more ago */
+} qv_consistency;
+
 typedef struct qv_db_options {
     size_t struct_size;
     bool read_only; /* do not create the folder; every write is QV_READ_ONLY */
+    qv_consistency consistency;
+    uint64_t refresh_ms; /* QV_CONSISTENCY_EVENTUAL */
 } qv_db_options;
-#define QV_DB_OPTIONS_INIT           \
-    {                                \
-        sizeof(qv_db_options), false \
+#define QV_DB_OPTIONS_INIT                                   \
+    {                                                        \
+        sizeof(qv_db_options), false, QV_CONSISTENCY_NONE, 0 \
     }
 
 /* A database is a folder of tables. `uri`: a path ("~" is expanded), "file:///path", or "memory://" (one private
@@ -244,6 +252,12 @@ QV_API qv_status qv_db_open_table(qv_db *db, const char *name, uint64_t version,
 QV_API qv_status qv_db_drop_table(qv_db *db, const char *name, qv_error *err); /* QV_NOT_FOUND when missing */
 QV_API qv_status qv_db_drop_all_tables(qv_db *db, qv_error *err);
 
+/* A table `name` over the files of another one (`uri`: the other table's folder) at a version or a tag (0 and NULL: its
+ * latest; not both). Nothing is copied: the clone reads the other's files where they lie and writes its own beside itself.
+ * QV_NOT_FOUND: no such table, version or tag.  QV_EXISTS: `name` is a table. */
+QV_API qv_status qv_db_clone_table(qv_db *db, const char *name, const char *uri, uint64_t version, const char *tag,
+                                   qv_table **out, qv_error *err);
+
 /* ---------------------------------------------------------------- tables: facts */
 
 QV_API void qv_table_close(qv_table *table); /* NULL is fine; streams from it stay usable */
@@ -252,6 +266,13 @@ QV_API const char *qv_table_uri(const qv_table *table);
 QV_API uint64_t qv_table_version(const qv_table *table); /* of the snapshot that the handle sees */
 QV_API qv_status qv_table_schema(qv_table *table, struct ArrowSchema *out, qv_error *err);
 QV_API qv_status qv_table_count_rows(qv_table *table, uint64_t *out, qv_error *err);
+/* Rows for which the condition is true. `where` NULL: all. Errors as those of a scan with this condition. */
+QV_API qv_status qv_table_count_where(qv_table *table, const char *where, const qv_job *job, uint64_t *out,
+                                      qv_error *err);
+/* Fragments, files and bytes of the version that the handle sees, as JSON:
+ * {"total_bytes":,"num_rows":,"num_indices":,"fragment_stats":{"num_fragments":,"num_small_fragments":,"lengths":
+ * {"min":,"max":,"mean":,"p25":,"p50":,"p75":,"p99":}}}. Free with qv_string_free. */
+QV_API qv_status qv_table_stats(qv_table *table, char **json, qv_error *err);
 
 typedef struct qv_version_info {
     uint64_t version;
@@ -266,6 +287,8 @@ QV_API void qv_versions_free(qv_version_info *versions);
 typedef struct qv_tag_info {
     const char *name;
     uint64_t version;
+    const char *branch; /* NULL: main */
+    uint64_t manifest_bytes;
 } qv_tag_info;
 typedef struct qv_tags {
     size_t n;
@@ -277,7 +300,43 @@ QV_API void qv_tags_free(qv_tags *tags);
 /* Pins the handle to a version (then writes are QV_READ_ONLY), or lets it follow the latest again.
  * QV_NOT_FOUND names the version. Readers that already run keep their snapshot. */
 QV_API qv_status qv_table_checkout(qv_table *table, uint64_t version, qv_error *err);
+QV_API qv_status qv_table_checkout_tag(qv_table *table, const char *tag, qv_error *err);
+/* The newest version that was committed at or before a time (nanoseconds since 1970, UTC). */
+QV_API qv_status qv_table_checkout_time(qv_table *table, int64_t timestamp_ns, qv_error *err);
 QV_API qv_status qv_table_checkout_latest(qv_table *table, qv_error *err);
+/* Makes a new version with the content of an old one (0: the version that a pinned handle sees), and lets the handle follow
+ * the latest again.  QV_NOT_FOUND: no such version.  QV_INVALID: version 0 on a handle that is not pinned. */
+QV_API qv_status qv_table_restore(qv_table *table, uint64_t version, qv_error *err);
+
+/* Tags name versions and keep them from clean-up; they make no version. Names: letters, digits, '.', '-', '_'.
+ * version 0: the one that the handle sees. QV_EXISTS, QV_NOT_FOUND name the tag or version; QV_INVALID: bad name. */
+QV_API qv_status qv_table_tag_create(qv_table *table, const char *tag, uint64_t version, qv_error *err);
+QV_API qv_status qv_table_tag_update(qv_table *table, const char *tag, uint64_t version, qv_error *err);
+QV_API qv_status qv_table_tag_delete(qv_table *table, const char *tag, qv_error *err);
+QV_API qv_status qv_table_tag_version(qv_table *table, const char *tag, uint64_t *version, qv_error *err);
+
+/* Branches: a line of versions of its own that starts at a version of another; its writes do not touch main. */
+typedef struct qv_branch_info {
+    const char *name;
+    const char *parent_branch; /* NULL: main */
+    uint64_t parent_version;
+    int64_t created_s; /* UTC, since 1970 */
+    uint64_t manifest_bytes;
+} qv_branch_info;
+typedef struct qv_branches {
+    size_t n;
+    qv_branch_info *branches; /* sorted by name */
+} qv_branches;
+QV_API qv_status qv_table_branches(qv_table *table, qv_branches **out, qv_error *err);
+QV_API void qv_branches_free(qv_branches *branches);
+/* from_branch NULL: main; from_version 0: its latest. *out (may be NULL): a handle on the new branch. */
+QV_API qv_status qv_table_branch_create(qv_table *table, const char *branch, const char *from_branch,
+                                        uint64_t from_version, qv_table **out, qv_error *err);
+/* A handle on a branch (NULL or "main": main), at a version (0: the latest, else pinned). */
+QV_API qv_status qv_table_branch_open(qv_table *table, const char *branch, uint64_t version, qv_table **out,
+                                      qv_error *err);
+QV_API qv_status qv_table_branch_delete(qv_table *table, const char *branch, qv_error *err);
+QV_API const char *qv_table_branch(const qv_table *table); /* NULL: main */
 
 /* ---------------------------------------------------------------- tables: writing */
 
@@ -297,6 +356,13 @@ QV_API qv_status qv_table_write(qv_table *table, qv_write_mode mode, struct Arro
 
 /* ---------------------------------------------------------------- tables: reading */
 
+/* One key of an order. NULLs come first or last whatever the direction. */
+typedef struct qv_order {
+    const char *column; /* dotted path for nested columns */
+    bool descending;
+    bool nulls_first;
+} qv_order;
+
 /* Which columns a read returns, in order. Names may be nested with dots ("st.a"), and "_rowid" / "_rowaddr" are known;
  * after a search "_distance" too. columns NULL: all columns. */
 typedef struct qv_scan_options {
@@ -311,14 +377,22 @@ typedef struct qv_scan_options {
     uint32_t batch_rows;   /* most rows in one batch; 0: chosen by width, about 1 MiB and at most 8,192 rows for
                              narrow rows; vectors come without copy where the file allows it */
     qv_job job;
+    const char *where;              /* SQL condition (docs/sql.md); only rows for which it is true. NULL: all rows */
+    const char *const *expressions; /* n_columns SQL expressions that the columns are computed from, each named by its
+                                       entry of `columns`; a NULL entry: the column of that name. NULL: all columns so */
+    const qv_order *order_by;       /* sorted before offset and limit; may name columns that are not returned */
+    size_t n_order_by;
+    bool no_index;    /* answers the condition by reading, even where an index would */
+    bool fast_search; /* leaves out fragments that the used index does not cover */
 } qv_scan_options;
-#define QV_SCAN_OPTIONS_INIT                                                        \
-    {                                                                               \
-        sizeof(qv_scan_options), NULL, 0, 0, 0, false, false, false, 0, QV_JOB_INIT \
+#define QV_SCAN_OPTIONS_INIT                                                                                           \
+    {                                                                                                                  \
+        sizeof(qv_scan_options), NULL, 0, 0, 0, false, false, false, 0, QV_JOB_INIT, NULL, NULL, NULL, 0, false, false \
     }
 
-/* Rows in storage order. The stream keeps its snapshot; it is yours to release.
- * QV_NOT_FOUND: unknown column, with the known ones.  QV_INVALID: the same column twice. */
+/* Rows in storage order, or sorted. The stream keeps its snapshot; it is yours to release.
+ * QV_NOT_FOUND: unknown column, with the known ones.  QV_INVALID: the same column twice; a condition or expression that does
+ * not parse or bind, with line and column of the place; a value that cannot be computed (division by zero, overflow, cast). */
 QV_API qv_status qv_table_scan(qv_table *table, const qv_scan_options *options, struct ArrowArrayStream *out,
                                qv_error *err);
 
@@ -369,11 +443,16 @@ typedef struct qv_search_options {
     bool with_row_address;
     bool query_index; /* with n = 1 too: first column query_index (int32); always there when n > 1 */
     qv_job job;
+    const char *where; /* SQL condition; before the search: k rows come whenever k rows match */
+    bool postfilter;   /* the condition is applied to the k nearest rows instead: fewer than k may remain */
+    const char *const *expressions; /* as in qv_scan_options; _distance may be used in them */
+    bool no_index;
+    bool fast_search;
 } qv_search_options;
 #define QV_SEARCH_OPTIONS_INIT                                                                                    \
     {                                                                                                             \
         sizeof(qv_search_options), NULL, QV_METRIC_AUTO, 10, 0, false, false, 0, 0, NULL, 0, false, false, false, \
-            QV_JOB_INIT                                                                                           \
+            QV_JOB_INIT, NULL, false, NULL, false, false                                                          \
     }
 
 /* The k nearest rows of each query vector, exactly, nearest first, ties by row id; the answer does not depend on the
@@ -383,6 +462,280 @@ typedef struct qv_search_options {
  * a NaN or infinite query, a metric that the element type does not support. */
 QV_API qv_status qv_table_search(qv_table *table, const qv_vectors *queries, const qv_search_options *options,
                                  struct ArrowArrayStream *out, qv_error *err);
+
+typedef enum qv_plan_mode {
+    QV_PLAN_EXPLAIN = 0, /* what would be done: logical and physical, nothing is run */
+    QV_PLAN_ANALYZE =
+        1 /* the query is run to its end; each operator tells rows, time, bytes read, I/O calls, comparisons */
+} qv_plan_mode;
+/* The plan of a scan or a search as one readable tree, or (as_json) the same as JSON. Free with qv_string_free. */
+QV_API qv_status qv_table_explain_scan(qv_table *table, const qv_scan_options *options, qv_plan_mode mode, bool as_json,
+                                       char **out, qv_error *err);
+QV_API qv_status qv_table_explain_search(qv_table *table, const qv_vectors *queries, const qv_search_options *options,
+                                         qv_plan_mode mode, bool as_json, char **out, qv_error *err);
+
+/* The type and nullability that an expression over the table's columns has; checks it without running it. */
+QV_API qv_status qv_table_expression_type(qv_table *table, const char *expression, struct ArrowSchema *out,
+                                          qv_error *err);
+/* Every function of the SQL dialect as JSON, the source of docs/sql.md. Borrowed, static. */
+QV_API const char *qv_sql_functions(void);
+
+/* ---------------------------------------------------------------- tables: changing rows */
+
+/* Each call here makes one new version on success, also when it changes nothing, and none on failure. Other processes may
+ * write at the same time: changes of different rows all land; a change that lost its rows to another writer is worked out
+ * anew on the newest version, and is QV_CONFLICT only when that fails 20 times or for 30 s. */
+
+typedef struct qv_delete_result {
+    uint64_t version;
+    uint64_t rows_deleted;
+} qv_delete_result;
+/* `where` "true" deletes all rows; NULL or empty is QV_INVALID. `result` may be NULL. */
+QV_API qv_status qv_table_delete(qv_table *table, const char *where, const qv_job *job, qv_delete_result *result,
+                                 qv_error *err);
+
+typedef struct qv_assignment {
+    const char *column;
+    const char *expression; /* SQL over the row before the change; cast to the column's type as SQL does */
+} qv_assignment;
+typedef struct qv_update_result {
+    uint64_t version;
+    uint64_t rows_updated;
+} qv_update_result;
+/* `where` NULL: all rows. Updated rows move to the end of the table (and keep their stable row ids). */
+QV_API qv_status qv_table_update(qv_table *table, const char *where, const qv_assignment *assignments, size_t n,
+                                 const qv_job *job, qv_update_result *result, qv_error *err);
+
+typedef struct qv_merge_options {
+    size_t struct_size;
+    const char *const *on; /* key columns; none: the table's primary key */
+    size_t n_on;
+    bool update_matched;         /* rows whose key is in the source take the source's values */
+    const char *update_if;       /* only where this holds; over source.x and target.x. NULL: always */
+    bool insert_unmatched;       /* source rows whose key is not in the table */
+    bool delete_unmatched;       /* table rows whose key is not in the source */
+    const char *delete_if;       /* only those; over the table's columns. NULL: all */
+    bool no_index;               /* do not use an index of the key */
+    uint64_t memory_limit_bytes; /* of the key table of the source; 0: 1 GiB. Larger sources are spilled */
+    qv_job job;
+} qv_merge_options;
+#define QV_MERGE_OPTIONS_INIT                                                                     \
+    {                                                                                             \
+        sizeof(qv_merge_options), NULL, 0, false, NULL, false, false, NULL, false, 0, QV_JOB_INIT \
+    }
+typedef struct qv_merge_result {
+    uint64_t version;
+    uint64_t rows_updated;
+    uint64_t rows_inserted;
+    uint64_t rows_deleted;
+    uint64_t source_rows;
+    uint32_t attempts;
+} qv_merge_result;
+/* Merges `source` (taken) by key. Null keys match nothing. Missing nullable columns keep their value when updated and are null
+ * when inserted. QV_INVALID: no clause, no key, two source rows for one table row (the key is named). */
+QV_API qv_status qv_table_merge(qv_table *table, struct ArrowArrayStream *source, const qv_merge_options *options,
+                                qv_merge_result *result, qv_error *err);
+
+/* ---------------------------------------------------------------- tables: changing columns */
+
+/* New columns, computed from SQL expressions over the present ones. Only files of the new columns are written. */
+QV_API qv_status qv_table_add_columns(qv_table *table, const qv_assignment *columns, size_t n, const qv_job *job,
+                                      uint64_t *version, qv_error *err);
+/* New columns full of nulls; `schema` (borrowed) is a struct of them. Nothing is written but the version.
+ * QV_INVALID: not nullable, or the name is taken. */
+QV_API qv_status qv_table_add_null_columns(qv_table *table, const struct ArrowSchema *schema, uint64_t *version,
+                                           qv_error *err);
+/* New columns, computed by the caller batch by batch: `fn` gets `input` (its columns in `columns`; borrowed) and fills `output`,
+ * a struct array of `schema`'s type and the input's length. A message of its own failure goes to `err`. */
+typedef qv_status (*qv_column_fn)(void *user, const struct ArrowArray *input, const struct ArrowSchema *input_schema,
+                                  struct ArrowArray *output, qv_error *err);
+QV_API qv_status qv_table_add_computed_columns(qv_table *table, const struct ArrowSchema *schema,
+                                               const char *const *columns, size_t n_columns, uint32_t batch_rows,
+                                               qv_column_fn fn, void *user, const qv_job *job, uint64_t *version,
+                                               qv_error *err);
+
+typedef struct qv_column_change {
+    const char *path;               /* dotted for nested columns */
+    const char *rename;             /* NULL: keep */
+    const struct ArrowSchema *type; /* NULL: keep; else cast, value by value, in new files of this column alone */
+    int nullable;                   /* 1, 0, or -1: keep. 0 needs a column without nulls */
+} qv_column_change;
+QV_API qv_status qv_table_alter_columns(qv_table *table, const qv_column_change *changes, size_t n, const qv_job *job,
+                                        uint64_t *version, qv_error *err);
+/* QV_INVALID: an unknown column, or all columns. Their indices go with them. */
+QV_API qv_status qv_table_drop_columns(qv_table *table, const char *const *columns, size_t n, uint64_t *version,
+                                       qv_error *err);
+
+/* A key and its value; a NULL value deletes the key. */
+typedef struct qv_pair {
+    const char *key;
+    const char *value;
+} qv_pair;
+typedef enum qv_metadata_kind {
+    QV_METADATA_CONFIG = 0, /* of the table: "lance.auto_cleanup.interval" ... */
+    QV_METADATA_TABLE = 1,  /* of the table, free */
+    QV_METADATA_SCHEMA = 2, /* of the Arrow schema */
+    QV_METADATA_FIELD = 3   /* of the field `path` */
+} qv_metadata_kind;
+/* replace: the pairs given are all that remain. */
+QV_API qv_status qv_table_set_metadata(qv_table *table, qv_metadata_kind kind, const char *path, const qv_pair *pairs,
+                                       size_t n, bool replace, uint64_t *version, qv_error *err);
+/* The pairs as a JSON object; free with qv_string_free. */
+QV_API qv_status qv_table_metadata(qv_table *table, qv_metadata_kind kind, const char *path, char **json,
+                                   qv_error *err);
+/* Declares non-null columns as the key, once. `enforced` keeps two rows from ever having the same key: appends and merges are
+ * checked at commit and at each retry (readers of other makes do not enforce it). */
+QV_API qv_status qv_table_set_primary_key(qv_table *table, const char *const *columns, size_t n, bool enforced,
+                                          uint64_t *version, qv_error *err);
+
+/* ---------------------------------------------------------------- indices */
+
+typedef enum qv_index_kind {
+    QV_INDEX_AUTO = 0, /* by the column's type: BTREE for scalars */
+    QV_INDEX_BTREE = 1,
+    QV_INDEX_BITMAP = 2,
+    QV_INDEX_LABEL_LIST = 3,
+    QV_INDEX_NGRAM = 4,
+    QV_INDEX_ZONEMAP = 5,
+    QV_INDEX_BLOOMFILTER = 6,
+    QV_INDEX_JSON = 7,
+    QV_INDEX_OTHER = 99 /* a kind that this version of Quiver keeps, and does not use */
+} qv_index_kind;
+
+typedef struct qv_index_options {
+    size_t struct_size;
+    qv_index_kind kind;
+    const char *name;            /* NULL: the column's path and "_idx" */
+    bool keep_existing;          /* QV_EXISTS when an index of that name exists, instead of replacing it */
+    bool untrained;              /* registers the index without rows; optimize fills it */
+    const char *json_path;       /* JSON: "$.a.b" */
+    qv_index_kind json_kind;     /* JSON: the kind over the values; AUTO: BTREE */
+    uint64_t rows_per_zone;      /* ZONEMAP, BLOOMFILTER; 0: 8,192 */
+    uint64_t memory_limit_bytes; /* of the build; 0: 1 GiB. More is sorted on disk */
+    qv_job job;
+} qv_index_options;
+#define QV_INDEX_OPTIONS_INIT                                                                               \
+    {                                                                                                       \
+        sizeof(qv_index_options), QV_INDEX_AUTO, NULL, false, false, NULL, QV_INDEX_AUTO, 0, 0, QV_JOB_INIT \
+    }
+/* Nested columns by dotted path. QV_NOT_FOUND: no such column, with the known ones.  QV_INVALID: a type that the kind cannot
+ * index. */
+QV_API qv_status qv_table_create_index(qv_table *table, const char *column, const qv_index_options *options,
+                                       qv_error *err);
+QV_API qv_status qv_table_drop_index(qv_table *table, const char *name, qv_error *err); /* QV_NOT_FOUND */
+/* All indices as JSON, sorted by name: [{"name":,"index_type":"BTree","columns":[],"index_uuid":,"type_url":,"created_at_ms":,
+ * "num_indexed_rows":,"num_unindexed_rows":,"size_bytes":,"num_segments":,"index_version":,"index_details":{}}]. */
+QV_API qv_status qv_table_indices(qv_table *table, char **json, qv_error *err);
+/* One index in more detail; QV_NOT_FOUND. */
+QV_API qv_status qv_table_index_stats(qv_table *table, const char *name, char **json, qv_error *err);
+/* Waits until no row is unindexed. QV_TIMEOUT names the indices. */
+QV_API qv_status qv_table_wait_for_index(qv_table *table, const char *const *names, size_t n, uint64_t timeout_ms,
+                                         qv_error *err);
+QV_API qv_status qv_table_prewarm_index(qv_table *table, const char *name, qv_error *err);
+
+/* ---------------------------------------------------------------- optimising */
+
+typedef struct qv_compact_options {
+    size_t struct_size;
+    uint64_t target_rows;        /* rows per fragment; 0: 1,048,576. Fragments below are merged with their neighbours */
+    double max_deleted_share;    /* fragments with more deleted rows are rewritten; negative: 0.1 */
+    uint64_t max_bytes_per_file; /* 0: 90 GiB */
+    bool defer_index_remap;      /* indices keep their files; readers translate through a fragment reuse entry */
+    bool no_binary_copy;         /* decode and encode pages even where their bytes could be copied */
+    qv_job job;
+} qv_compact_options;
+#define QV_COMPACT_OPTIONS_INIT                                           \
+    {                                                                     \
+        sizeof(qv_compact_options), 0, -1.0, 0, false, false, QV_JOB_INIT \
+    }
+typedef struct qv_compact_result {
+    uint64_t version; /* 0: nothing to do */
+    uint64_t fragments_removed, fragments_added;
+    uint64_t files_removed, files_added;
+    uint64_t bytes_before, bytes_after;
+} qv_compact_result;
+QV_API qv_status qv_table_compact(qv_table *table, const qv_compact_options *options, qv_compact_result *result,
+                                  qv_error *err);
+/* The same in three steps, so that workers can share the second: a plan (JSON with a list of "tasks"), each task run anywhere
+ * (its result as JSON), and all results committed as one version. Free the texts with qv_string_free. */
+QV_API qv_status qv_table_compact_plan(qv_table *table, const qv_compact_options *options, char **plan, qv_error *err);
+QV_API qv_status qv_table_compact_task(qv_table *table, const char *task, const qv_compact_options *options,
+                                       char **task_result, qv_error *err);
+QV_API qv_status qv_table_compact_commit(qv_table *table, const char *const *task_results, size_t n,
+                                         const qv_compact_options *options, qv_compact_result *result, qv_error *err);
+
+typedef struct qv_cleanup_options {
+    size_t struct_size;
+    int64_t older_than_s;     /* removes versions older than this many seconds; -1: 7 days */
+    uint64_t retain_versions; /* always keeps this many of the newest; 0: one */
+    bool
+        delete_unverified; /* also files that no version names and that are younger than 7 days: no writer may be at work */
+    bool error_if_tagged; /* QV_CONFLICT instead of keeping an old version that has a tag */
+    qv_job job;
+} qv_cleanup_options;
+#define QV_CLEANUP_OPTIONS_INIT                                      \
+    {                                                                \
+        sizeof(qv_cleanup_options), -1, 0, false, false, QV_JOB_INIT \
+    }
+typedef struct qv_cleanup_result {
+    uint64_t bytes_removed;
+    uint64_t versions_removed;
+    uint64_t data_files_removed, transaction_files_removed, index_files_removed, deletion_files_removed;
+} qv_cleanup_result;
+/* Removes old versions and the files that only they name. Never: the newest version, tagged versions, versions that a branch or
+ * clone of this table's own branches builds on, files of a remaining version. */
+QV_API qv_status qv_table_cleanup(qv_table *table, const qv_cleanup_options *options, qv_cleanup_result *result,
+                                  qv_error *err);
+
+typedef struct qv_index_merge_options {
+    size_t struct_size;
+    const char *const *names; /* NULL: all */
+    size_t n_names;
+    int64_t merge_segments; /* -1: as the kind prefers; 0: the new rows become a segment; n: merged with the last n */
+    bool retrain;           /* builds anew */
+    qv_job job;
+} qv_index_merge_options;
+#define QV_INDEX_MERGE_OPTIONS_INIT                                     \
+    {                                                                   \
+        sizeof(qv_index_merge_options), NULL, 0, -1, false, QV_JOB_INIT \
+    }
+/* Extends indices by the rows that they lack. *version 0: nothing to do. */
+QV_API qv_status qv_table_optimize_indices(qv_table *table, const qv_index_merge_options *options, uint64_t *version,
+                                           qv_error *err);
+
+typedef struct qv_optimize_result {
+    qv_compact_result compaction;
+    qv_cleanup_result cleanup;
+    uint64_t indices_version; /* 0: nothing to do */
+} qv_optimize_result;
+/* Compaction, then indices, then clean-up. NULL options: defaults. */
+QV_API qv_status qv_table_optimize(qv_table *table, const qv_compact_options *compact,
+                                   const qv_cleanup_options *cleanup, const qv_job *job, qv_optimize_result *result,
+                                   qv_error *err);
+
+/* ---------------------------------------------------------------- small writes */
+
+/* A write buffer: rows added through it are durable when the call returns (appended to a log beside the table and synced, one
+ * sync for all callers that wait), are seen at once by every read through `table`, and become ordinary fragments when
+ * max_rows or max_bytes are reached, at flush, and at close. One buffer per table and process at a time; a buffer left behind
+ * by a crash is taken over by the next one. Thread-safe. */
+typedef struct qv_write_buffer qv_write_buffer;
+typedef struct qv_write_buffer_options {
+    size_t struct_size;
+    uint64_t max_rows;  /* 0: 8,192 */
+    uint64_t max_bytes; /* 0: 16 MiB */
+} qv_write_buffer_options;
+#define QV_WRITE_BUFFER_OPTIONS_INIT          \
+    {                                         \
+        sizeof(qv_write_buffer_options), 0, 0 \
+    }
+/* QV_EXISTS: another process has a buffer on this table. */
+QV_API qv_status qv_write_buffer_open(qv_table *table, const qv_write_buffer_options *options, qv_write_buffer **out,
+                                      qv_error *err);
+QV_API qv_status qv_write_buffer_add(qv_write_buffer *buffer, struct ArrowArrayStream *data, qv_error *err); /* taken */
+/* Makes all rows so far one version of the table; *version may be NULL. */
+QV_API qv_status qv_write_buffer_flush(qv_write_buffer *buffer, uint64_t *version, qv_error *err);
+QV_API qv_status qv_write_buffer_close(qv_write_buffer *buffer, qv_error *err); /* flushes; frees in every case */
 
 /* ---------------------------------------------------------------- tables: care */
 

@@ -60,6 +60,91 @@ qv_status qv__latest_version(qv__store *table, uint64_t *out, qv_error *err);
 qv_status qv__list_versions(qv__store *table, qv_version_info **out, size_t *n, qv_error *err); /* oldest first */
 qv_status qv__list_tags(qv__store *table, qv_tags **out, qv_error *err);
 
+/* ------------------------------------------------------------------ facts of a version */
+
+const char *qv__snapshot_branch(const qv__snapshot *snapshot); /* NULL: main */
+int64_t qv__snapshot_timestamp(const qv__snapshot *snapshot);  /* nanoseconds since 1970 */
+/* Value of a key of the table's config, or NULL; borrowed. */
+const char *qv__snapshot_config(const qv__snapshot *snapshot, const char *key);
+qv_status qv__snapshot_metadata(const qv__snapshot *snapshot, qv_metadata_kind kind, const char *path, qv__buffer *json,
+                                qv_error *err);
+/* Fields of the primary key, in its order; *n 0: none. *enforced: Quiver refuses duplicates. The list is the caller's (qv__free). */
+qv_status qv__snapshot_primary_key(const qv__snapshot *snapshot, const qv__field ***fields, size_t *n, bool *enforced,
+                                   qv_error *err);
+/* Versions in which rows [row, row + n) of a fragment were created and last changed; stable row ids only. */
+qv_status qv__snapshot_row_versions(qv__snapshot *snapshot, size_t fragment, uint64_t row, uint64_t n,
+                                    uint64_t *created, uint64_t *updated, qv_error *err);
+
+/* ------------------------------------------------------------------ indices, as the manifest tells them */
+
+typedef struct qv__section_bytes {
+    const uint8_t *data;
+    size_t len;
+} qv__section_bytes;
+
+typedef struct qv__index_file {
+    const char *path; /* below the index's folder */
+    uint64_t size_bytes;
+} qv__index_file;
+
+typedef struct qv__index_entry {
+    uint8_t uuid[16];
+    const char *name;
+    const int32_t *fields; /* key fields */
+    size_t n_fields;
+    uint64_t dataset_version;
+    const uint32_t *fragments; /* ids that it covers, ascending, as stored (dead ones included) */
+    size_t n_fragments;
+    const char *type_url;
+    qv__section_bytes details; /* payload of the Any */
+    int32_t index_version;
+    int64_t created_at_ms; /* 0: unknown */
+    bool has_base;
+    uint32_t base_id;
+    const qv__index_file *files;
+    size_t n_files;
+    qv__section_bytes
+        packed; /* the stored message: what is unknown survives. Empty in entries that are made, not read */
+} qv__index_entry;
+
+/* An index that is replaced by another file set over other fragments, within one commit. */
+typedef struct qv__index_swap {
+    uint8_t old_uuid[16];
+    qv__index_entry entry; /* new uuid, files and fragments */
+} qv__index_swap;
+
+/* All entries, borrowed from the snapshot; parsed on first use. */
+qv_status qv__snapshot_indices(qv__snapshot *snapshot, const qv__index_entry **out, size_t *n, qv_error *err);
+/* The store of an entry's folder. */
+qv_status qv__snapshot_index_folder(qv__snapshot *snapshot, const qv__index_entry *entry, qv__store **out,
+                                    qv_error *err);
+/* "_indices/<uuid>" of a new index; the uuid is filled. */
+qv_status qv__index_folder_new(qv__store *table, uint8_t uuid[16], qv__store **out, qv_error *err);
+
+/* ------------------------------------------------------------------ references */
+
+qv_status qv__tag_create(qv__store *table, const char *branch, const char *tag, uint64_t version, qv_error *err);
+qv_status qv__tag_update(qv__store *table, const char *branch, const char *tag, uint64_t version, qv_error *err);
+qv_status qv__tag_delete(qv__store *table, const char *tag, qv_error *err);
+/* *branch: allocated, NULL for main. */
+qv_status qv__tag_find(qv__store *table, const char *tag, char **branch, uint64_t *version, qv_error *err);
+qv_status qv__list_branches(qv__store *table, qv_branches **out, qv_error *err);
+/* `table` is always the root table's store; *out the branch's own. */
+qv_status qv__branch_create(qv__store *table, const char *branch, const char *from_branch, uint64_t from_version,
+                            qv__store **out, qv_error *err);
+qv_status qv__branch_store(qv__store *table, const char *branch, qv__store **out, qv_error *err); /* QV_NOT_FOUND */
+qv_status qv__branch_delete(qv__store *table, const char *branch, qv_error *err);
+/* A table in the empty folder `to` over the files of `from`. */
+qv_status qv__clone_shallow(qv__store *from, qv__snapshot *version, qv__store *to, qv_error *err);
+qv_status qv__version_at(qv__store *table, int64_t timestamp_ns, uint64_t *version, qv_error *err); /* QV_NOT_FOUND */
+
+/* ------------------------------------------------------------------ clean-up */
+
+qv_status qv__cleanup(qv__store *table, qv__snapshot *newest, const qv_cleanup_options *options, qv__job *job,
+                      qv_cleanup_result *result, qv_error *err);
+/* By the table's config, after a commit: best effort. */
+void qv__auto_cleanup(qv__store *table, qv__snapshot *newest);
+
 /* ------------------------------------------------------------------ reading fragments */
 
 /* Rows deleted in fragment i: ascending physical offsets, and the same as a live bitmap of physical_rows bits. Both borrowed

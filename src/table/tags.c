@@ -85,7 +85,7 @@ static qv_status pack_tags(char **list, const uint64_t *versions, size_t n, qv_t
     }
     tags->n = n;
     for (size_t i = 0; i < n; i++) {
-        tags->tags[i] = (qv_tag_info){ list[i], versions[i] };
+        tags->tags[i] = (qv_tag_info){ .name = list[i], .version = versions[i] };
         list[i] = NULL;
     }
     *out = tags;

@@ -1,0 +1,49 @@
+/* The function table: how an SQL function is described, so that parser, binder, evaluator and docs read one list. */
+#ifndef QV_EXPR_FUNCTION_H
+#define QV_EXPR_FUNCTION_H
+
+#include "expr/expr.h"
+
+/* What a call's evaluation gets: one array per argument. Scalars stay scalars: a constant argument is an array of length 1 with
+ * is_constant set. */
+typedef struct qv__call {
+    const qv__expr *node;
+    size_t n; /* rows of the result */
+    size_t n_args;
+    qv__array **args;
+    bool *is_constant;
+    const uint8_t *live; /* rows outside it need no value; NULL: all */
+    void *prepared;      /* what `prepare` made */
+} qv__call;
+
+struct qv__function {
+    const char *name;
+    const char *const *aliases; /* NULL-terminated; NULL: none */
+    const char *group;     /* "string", "number", "date", "list", "json", "conditional", "regexp", "hash", "struct" */
+    const char *signature; /* "substr(text, start [, length]) -> utf8", for docs */
+    const char *summary;   /* one sentence, for docs */
+    size_t min_args, max_args; /* max_args SIZE_MAX: any number */
+    bool strict;               /* null when any argument is null: the evaluator sees to it */
+    bool volatile_;            /* now(), random(): not folded row by row */
+    /* Checks the argument types, rewrites args[i] types that the function wants through *wanted (NULL: as they are; a reference
+     * each otherwise; the binder inserts the casts) and gives the result's type. */
+    qv_status (*bind)(const struct qv__function *self, qv__expr *const *args, size_t n, qv__type **wanted,
+                      qv__type **result, qv_error *err);
+    /* Optional: what constant arguments allow to be done once (a compiled pattern). Freed by `release`. */
+    qv_status (*prepare)(const qv__expr *node, void **out, qv_error *err);
+    void (*release)(void *prepared);
+    qv_status (*eval)(const qv__call *call, qv__array **out, qv_error *err);
+};
+
+/* By name or alias, any case; NULL: unknown. *nearest (may be NULL): the most similar name. */
+const qv__function *qv__function_find(const char *name, size_t len, const char **nearest);
+
+/* The groups' tables, one file (or folder) each; `n` entries. */
+typedef struct qv__function_group {
+    const qv__function *functions;
+    size_t n;
+} qv__function_group;
+extern const qv__function_group qv__string_functions, qv__number_functions, qv__date_functions, qv__list_functions,
+    qv__json_functions, qv__regexp_functions, qv__hash_functions, qv__conditional_functions, qv__struct_functions;
+
+#endif

@@ -1,0 +1,110 @@
+/* What a kind of scalar index implements: one folder or file per kind, this table of functions as its only door. */
+#ifndef QV_INDEX_SCALAR_H
+#define QV_INDEX_SCALAR_H
+
+#include "index/index.h"
+
+/* ------------------------------------------------------------------ questions and answers */
+
+typedef enum qv__ask_kind {
+    QV_ASK_RANGE, /* low <= value <= high, each end open or closed, or missing */
+    QV_ASK_IN,    /* value = one of values */
+    QV_ASK_IS_NULL,
+    QV_ASK_NOT_NULL,
+    QV_ASK_PREFIX,   /* text starts with */
+    QV_ASK_CONTAINS, /* text contains */
+    QV_ASK_REGEXP,   /* text matches the pattern */
+    QV_ASK_LIKE,
+    QV_ASK_HAS_ANY, /* the list has one of values */
+    QV_ASK_HAS_ALL
+} qv__ask_kind;
+
+/* One question about the indexed column. Values have the column's (list: the element's) type. Borrowed. */
+typedef struct qv__ask {
+    qv__ask_kind kind;
+    const qv__array *low,
+        *high; /* RANGE: one value each; NULL: no bound. PREFIX, CONTAINS, REGEXP, LIKE: low is the text */
+    bool low_open, high_open;
+    bool ignore_case;
+    char escape;
+    const qv__array *values; /* IN, HAS_*: sorted, without nulls */
+} qv__ask;
+
+typedef enum qv__certainty {
+    QV_EXACT,   /* exactly the rows for which it is true */
+    QV_AT_MOST, /* a superset; each row must be checked */
+    QV_NO_IDEA  /* the index cannot tell */
+} qv__certainty;
+
+/* Ids (or addresses) of rows for which the answer is true, and, where the index knows them, of rows for which it is NULL: a NOT needs
+ * both. */
+typedef struct qv__answer {
+    qv__certainty certainty;
+    qv__row_set rows;
+    bool knows_nulls;
+    qv__row_set nulls;
+    uint64_t comparisons, pages_read, bytes_read;
+} qv__answer;
+void qv__answer_clear(qv__answer *answer);
+
+/* ------------------------------------------------------------------ kinds */
+
+/* Rows to be indexed, in storage order: `values` (of the indexed column) with one id or address each. */
+typedef struct qv__index_source {
+    qv__stream *values;   /* batches of two columns: value, row (uint64) */
+    const qv__type *type; /* of the value */
+    uint64_t rows;        /* about */
+} qv__index_source;
+
+typedef struct qv__index_target {
+    qv__store *folder; /* _indices/<uuid> */
+    qv__file_version version;
+    const qv_index_options *options;
+    uint64_t memory_limit;
+    qv__job *job;
+} qv__index_target;
+
+/* What a build tells the manifest. */
+typedef struct qv__index_built {
+    qv__buffer details; /* payload of the Any; empty: none */
+    int32_t index_version;
+} qv__index_built;
+
+/* One opened segment; immutable after open, thread-safe; caches are filled with compare-and-swap. */
+typedef struct qv__segment qv__segment;
+
+typedef struct qv__scalar_kind {
+    qv_index_kind kind;
+    const char *display;  /* "BTree" */
+    const char *stats;    /* "BTREE" */
+    const char *type_url; /* "/lance.table.BTreeIndexDetails" */
+    int32_t max_version;  /* newer entries are not used */
+    bool by_address;      /* stores row addresses also in tables with stable row ids */
+    bool remaps;          /* false: compaction leaves its files (zone kinds) */
+    bool (*can_index)(const qv__type *type);
+    /* Can it answer this kind of question about this type, and how surely? Cheap; for planning. */
+    qv__certainty (*can_ask)(const qv__type *type, qv__ask_kind kind);
+    qv_status (*build)(const qv__index_target *target, qv__index_source *source, qv__index_built *out, qv_error *err);
+    /* One new segment out of old ones and new rows. `keep` (may be NULL): translates a stored row; false drops it. */
+    qv_status (*merge)(const qv__index_target *target, qv__segment *const *old, size_t n_old, qv__index_source *added,
+                       bool (*keep)(void *ctx, size_t segment, uint64_t *row), void *ctx, qv__index_built *out,
+                       qv_error *err);
+    /* `entry` as the manifest tells it; `type` of the column now. QV_CORRUPT, QV_NOT_FOUND: then the table is scanned instead. */
+    qv_status (*open)(qv__store *folder, const qv__index_entry *entry, const qv__type *type, qv__segment **out,
+                      qv_error *err);
+    void (*close)(qv__segment *segment);
+    qv_status (*ask)(qv__segment *segment, const qv__ask *ask, qv__job *job, qv__answer *out, qv_error *err);
+    /* Key/value JSON members for index_stats, without braces; may be NULL. */
+    qv_status (*describe)(qv__segment *segment, qv__buffer *json, qv_error *err);
+    qv_status (*prewarm)(qv__segment *segment, qv_error *err);
+    qv_status (*verify)(qv__segment *segment, qv__problem_fn problem, void *ctx, qv_error *err);
+} qv__scalar_kind;
+
+extern const qv__scalar_kind qv__btree_kind, qv__bitmap_kind, qv__label_list_kind, qv__ngram_kind, qv__zonemap_kind,
+    qv__bloomfilter_kind, qv__json_kind;
+
+/* External sort of (value, row) pairs: runs on disk beside the target when the memory limit is reached. Nulls first, floats in total
+ * order, ties in input order. */
+qv_status qv__sort_values(const qv__index_target *target, qv__index_source *source, qv__stream **sorted, qv_error *err);
+
+#endif
