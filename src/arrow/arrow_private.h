@@ -14,9 +14,6 @@ typedef struct qv__path {
 qv_status qv__path_fail(const qv__path *path, qv_error *err, qv_status status, const char *format, ...) QV_PRINTF(4, 5);
 qv_status qv__array_validate_at(const qv__array *array, const qv__path *path, qv_error *err);
 
-typedef enum qv__utf8_kind { QV_UTF8_BROKEN, QV_UTF8_ASCII, QV_UTF8_WIDE } qv__utf8_kind;
-qv__utf8_kind qv__utf8_scan(const uint8_t *bytes, size_t len);
-
 static inline bool qv__type_is_text(const qv__type *type)
 {
     return type->id == QV_TYPE_UTF8 || type->id == QV_TYPE_LARGE_UTF8;

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "file/lance_schema.h"
 #include "file/message.h"
+#include "json/json.h"
 #include "table/lance_table.pb-c.h"
 #include "table/table.h"
 
@@ -129,50 +130,6 @@ qv_status qv__schema_to_stored(const qv__schema *shown, qv__schema **out, qv_err
 /* Between the two forms of one array; `to_stored` says which way. Shares what needs no change. */
 qv_status qv__array_convert_json(const qv__array *array, const qv__field *from, const qv__field *to, bool to_stored,
                                  qv__array **out, qv_error *err);
-
-/* ------------------------------------------------------------------ jsonb_encode.c, jsonb_decode.c */
-
-#define QV_JSON_MAX_DEPTH 256
-
-/* JSONB of the databend kind, big-endian. A document is a container:
- *
- *     u32 header (kind | count)   u32 entries (kind | length)   payloads, back to back
- *
- * A scalar is a container of one entry; an object has its keys' entries first, then its values', in the order of the keys. */
-enum {
-    QV_JSONB_ARRAY = 0x80000000u,
-    QV_JSONB_OBJECT = 0x40000000u,
-    QV_JSONB_SCALAR = 0x20000000u,
-    QV_JSONB_KIND_MASK = 0xe0000000u,
-    QV_JSONB_COUNT_MASK = 0x1fffffffu,
-    QV_JSONB_NULL = 0x00000000u,
-    QV_JSONB_STRING = 0x10000000u,
-    QV_JSONB_NUMBER = 0x20000000u,
-    QV_JSONB_FALSE = 0x30000000u,
-    QV_JSONB_TRUE = 0x40000000u,
-    QV_JSONB_CONTAINER = 0x50000000u,
-    QV_JSONB_ENTRY_MASK = 0xf0000000u,
-    QV_JSONB_LENGTH_MASK = 0x0fffffffu
-};
-enum { /* first byte of a number */
-       QV_JSONB_ZERO = 0x00,
-       QV_JSONB_NAN = 0x10,
-       QV_JSONB_INF = 0x20,
-       QV_JSONB_NEG_INF = 0x30,
-       QV_JSONB_INT = 0x40,
-       QV_JSONB_UINT = 0x50,
-       QV_JSONB_FLOAT = 0x60
-};
-
-/* One JSON text to JSONB. QV_SCHEMA: not JSON, with the position. Appends to `out`. */
-qv_status qv__jsonb_encode(const uint8_t *text, size_t len, qv__buffer *out, qv_error *err);
-/* JSONB to compact JSON text. QV_CORRUPT: not JSONB. Appends to `out`. */
-qv_status qv__jsonb_decode(const uint8_t *bytes, size_t len, qv__buffer *out, qv_error *err);
-/* The text in quotes, with escapes. */
-qv_status qv__json_quote(const char *text, size_t len, qv__buffer *out, qv_error *err);
-/* The value of a key of a document that is an object, and that qv__jsonb_encode made: its entry and payload. */
-bool qv__jsonb_find(const uint8_t *bytes, size_t len, const char *key, uint32_t *entry, qv__section *payload);
-bool qv__jsonb_u64(uint32_t entry, qv__section payload, uint64_t *out);
 
 /* ------------------------------------------------------------------ snapshot.c */
 

@@ -34,18 +34,16 @@ static qv_status parse_tag(const qv__bytes *text, uint64_t *version, bool *is_ou
 {
     qv_status st = QV_OK;
     qv__buffer document;
-    qv__section payload;
-    uint32_t entry;
+    qv__jsonb_value value;
 
     qv__buffer_init(&document, SIZE_MAX);
     st = qv__jsonb_encode(text->data, text->len, &document, err);
     if (st == QV_SCHEMA)
         st = qv__fail_in(err, QV_CORRUPT, "tag");
     QV_CHECK(st);
-    if (!qv__jsonb_find(document.data, document.len, "version", &entry, &payload) ||
-        !qv__jsonb_u64(entry, payload, version))
+    if (!qv__jsonb_find(document.data, document.len, "version", &value) || !qv__jsonb_u64(&value, version))
         QV_CHECK(qv__fail(err, QV_CORRUPT, "no version number"));
-    *is_ours = !qv__jsonb_find(document.data, document.len, "branch", &entry, &payload) || entry == QV_JSONB_NULL;
+    *is_ours = !qv__jsonb_find(document.data, document.len, "branch", &value) || value.entry == QV_JSONB_NULL;
 done:
     qv__buffer_free(&document);
     return st;

@@ -3,7 +3,8 @@
 #include "fuzz.h"
 
 #include "arrow/validate.h"
-#include "table/table_private.h"
+#include "base/bytes.h"
+#include "json/json.h"
 
 static void check_text(const uint8_t *text, size_t len)
 {
@@ -30,15 +31,14 @@ static void check_text(const uint8_t *text, size_t len)
 static void check_look_up(const uint8_t *bytes, size_t len)
 {
     static const char *const keys[] = { "", "a", "id", "position", "size" };
-    qv__section payload;
-    uint32_t entry;
+    qv__jsonb_value value;
     uint64_t number;
 
     for (size_t i = 0; i < QV_COUNT_OF(keys); i++) {
-        if (!qv__jsonb_find(bytes, len, keys[i], &entry, &payload))
+        if (!qv__jsonb_find(bytes, len, keys[i], &value))
             continue;
-        FUZZ_CHECK(payload.data >= bytes && payload.data + payload.len <= bytes + len);
-        (void) qv__jsonb_u64(entry, payload, &number);
+        FUZZ_CHECK(value.data >= bytes && value.data + value.len <= bytes + len);
+        (void) qv__jsonb_u64(&value, &number);
     }
 }
 

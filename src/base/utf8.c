@@ -1,8 +1,8 @@
 /* UTF-8 validation. 32 bytes of ASCII at a time are skipped with one test; the rest runs through an automaton whose
  * whole transition table for a byte is one 64-bit row: the state is a bit position in the row, so a step is a load and
  * a shift. States follow Unicode's table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF. */
-#include "arrow/arrow_private.h"
-#include "arrow/validate.h"
+#include "base/utf8.h"
+
 #include "base/bytes.h"
 
 enum {
@@ -66,3 +66,51 @@ qv__utf8_kind qv__utf8_scan(const uint8_t *bytes, size_t len)
 }
 
 bool qv__utf8_valid(const uint8_t *bytes, size_t len) { return qv__utf8_scan(bytes, len) != QV_UTF8_BROKEN; }
+
+size_t qv__utf8_count(const uint8_t *text, size_t len)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++)
+        n += (text[i] & 0xc0) != 0x80;
+    return n;
+}
+
+size_t qv__utf8_at(const uint8_t *text, size_t len, uint64_t n)
+{
+    size_t at = 0;
+
+    if (n >= len)
+        return len;
+    for (; n > 0 && at < len; n--)
+        at += qv__utf8_len(text[at]);
+    return at;
+}
+
+uint32_t qv__utf8_get(const uint8_t *text, size_t *n)
+{
+    uint32_t c = text[0];
+
+    *n = qv__utf8_len(text[0]);
+    switch (*n) {
+    case 2:
+        return (c & 0x1f) << 6 | (text[1] & 0x3fu);
+    case 3:
+        return (c & 0x0f) << 12 | (text[1] & 0x3fu) << 6 | (text[2] & 0x3fu);
+    case 4:
+        return (c & 0x07) << 18 | (text[1] & 0x3fu) << 12 | (text[2] & 0x3fu) << 6 | (text[3] & 0x3fu);
+    default:
+        return c;
+    }
+}
+
+size_t qv__utf8_put(uint32_t c, uint8_t out[4])
+{
+    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    static const uint8_t first[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+
+    for (size_t i = n - 1; i > 0; i--, c >>= 6)
+        out[i] = (uint8_t) (0x80 | (c & 0x3f));
+    out[0] = (uint8_t) (first[n] | c);
+    return n;
+}

@@ -7,7 +7,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "table/table_private.h"
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/utf8.h"
+#include "json/json.h"
 
 typedef struct parser {
     const uint8_t *text, *at, *end;
@@ -45,29 +48,10 @@ static qv_status close_entry(const parser *p, uint32_t kind, size_t start, uint3
 
 static qv_status append_code_point(parser *p, uint32_t c)
 {
-    uint8_t b[4];
-    size_t n;
+    uint8_t bytes[4];
+    size_t n = qv__utf8_put(c, bytes);
 
-    if (c < 0x80) {
-        b[0] = (uint8_t) c;
-        n = 1;
-    } else if (c < 0x800) {
-        b[0] = (uint8_t) (0xc0 | c >> 6);
-        b[1] = (uint8_t) (0x80 | (c & 0x3f));
-        n = 2;
-    } else if (c < 0x10000) {
-        b[0] = (uint8_t) (0xe0 | c >> 12);
-        b[1] = (uint8_t) (0x80 | (c >> 6 & 0x3f));
-        b[2] = (uint8_t) (0x80 | (c & 0x3f));
-        n = 3;
-    } else {
-        b[0] = (uint8_t) (0xf0 | c >> 18);
-        b[1] = (uint8_t) (0x80 | (c >> 12 & 0x3f));
-        b[2] = (uint8_t) (0x80 | (c >> 6 & 0x3f));
-        b[3] = (uint8_t) (0x80 | (c & 0x3f));
-        n = 4;
-    }
-    return qv__buffer_append(p->out, b, n, p->err);
+    return qv__buffer_append(p->out, bytes, n, p->err);
 }
 
 static bool parse_hex4(parser *p, uint32_t *out)

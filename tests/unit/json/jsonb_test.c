@@ -1,7 +1,8 @@
 /* JSON text <-> JSONB. The bytes in the list were written by the reference implementation. */
 #include "qvt.h"
 
-#include "table/table_private.h"
+#include "base/alloc.h"
+#include "json/json.h"
 
 static qv_error err;
 
@@ -183,21 +184,20 @@ static void test_find(void **state)
 {
     const char *text = "{\"branch\":null,\"version\":300,\"a\":{\"version\":1},\"n\":-4}";
     qv__buffer bytes;
-    qv__section payload;
-    uint32_t entry;
+    qv__jsonb_value value;
     uint64_t number;
 
     (void) state;
     qv__buffer_init(&bytes, 4096);
     QVT_OK(qv__jsonb_encode((const uint8_t *) text, strlen(text), &bytes, &err));
-    assert_true(qv__jsonb_find(bytes.data, bytes.len, "version", &entry, &payload));
-    assert_true(qv__jsonb_u64(entry, payload, &number));
+    assert_true(qv__jsonb_find(bytes.data, bytes.len, "version", &value));
+    assert_true(qv__jsonb_u64(&value, &number));
     assert_int_equal(number, 300);
-    assert_true(qv__jsonb_find(bytes.data, bytes.len, "branch", &entry, &payload));
-    assert_int_equal(entry, QV_JSONB_NULL);
-    assert_true(qv__jsonb_find(bytes.data, bytes.len, "n", &entry, &payload));
-    assert_false(qv__jsonb_u64(entry, payload, &number));
-    assert_false(qv__jsonb_find(bytes.data, bytes.len, "missing", &entry, &payload));
+    assert_true(qv__jsonb_find(bytes.data, bytes.len, "branch", &value));
+    assert_int_equal(value.entry, QV_JSONB_NULL);
+    assert_true(qv__jsonb_find(bytes.data, bytes.len, "n", &value));
+    assert_false(qv__jsonb_u64(&value, &number));
+    assert_false(qv__jsonb_find(bytes.data, bytes.len, "missing", &value));
     qv__buffer_free(&bytes);
 }
 

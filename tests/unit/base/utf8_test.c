@@ -1,5 +1,5 @@
 /* UTF-8 validation against a slow decoder that follows the definition, exhaustively where that is possible. */
-#include "arrow/validate.h"
+#include "base/utf8.h"
 #include "qvt.h"
 
 /* Decodes one character the plain way; 0: not valid. */
@@ -98,12 +98,38 @@ static void random_texts(void **state)
     assert_true(n_broken > 1000);
 }
 
+/* Every character: written, read, and counted. */
+static void walking(void **state)
+{
+    uint8_t text[16] = "ab";
+    size_t n = 0;
+
+    (void) state;
+    for (uint32_t c = 0; c <= 0x10ffff; c++) {
+        if (c >= 0xd800 && c < 0xe000)
+            continue;
+        size_t len = qv__utf8_put(c, text + 2);
+        assert_int_equal(slow_char(text + 2, len), len);
+        assert_int_equal(qv__utf8_get(text + 2, &n), c);
+        assert_int_equal(n, len);
+        text[2 + len] = 'z';
+        assert_int_equal(qv__utf8_count(text, len + 3), 4);
+        assert_int_equal(qv__utf8_at(text, len + 3, 2), 2);
+        assert_int_equal(qv__utf8_at(text, len + 3, 3), 2 + len);
+        assert_int_equal(qv__utf8_at(text, len + 3, 4), len + 3);
+        assert_int_equal(qv__utf8_at(text, len + 3, UINT64_MAX), len + 3);
+    }
+    assert_int_equal(qv__utf8_count(NULL, 0), 0);
+    assert_int_equal(qv__utf8_at(NULL, 0, 3), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_short_sequences),
         cmocka_unit_test(long_sequences_at_borders),
         cmocka_unit_test(random_texts),
+        cmocka_unit_test(walking),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "arrow/validate.h"
-#include "table/table_private.h"
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/utf8.h"
+#include "json/json.h"
 
 static uint32_t load_be32(const uint8_t *from) { return __builtin_bswap32(qv__load_u32(from)); }
 
@@ -257,10 +259,11 @@ qv_status qv__jsonb_decode(const uint8_t *bytes, size_t len, qv__buffer *out, qv
 
 /* ------------------------------------------------------------------ look-up */
 
-bool qv__jsonb_find(const uint8_t *bytes, size_t len, const char *key, uint32_t *entry, qv__section *payload)
+bool qv__jsonb_find(const uint8_t *bytes, size_t len, const char *key, qv__jsonb_value *out)
 {
     size_t key_len = strlen(key), found;
     const uint8_t *at = NULL;
+    uint32_t entry = 0;
     container c;
 
     if (open_container(bytes, len, &c, NULL) != QV_OK || c.kind != QV_JSONB_OBJECT)
@@ -274,19 +277,19 @@ bool qv__jsonb_find(const uint8_t *bytes, size_t len, const char *key, uint32_t 
             found = i;
     }
     for (size_t i = 0; found < c.n && i <= found; i++) {
-        *entry = load_be32(c.entries + 4 * (c.n + i));
-        if (take_payload(&c, *entry, &at, NULL) != QV_OK)
+        entry = load_be32(c.entries + 4 * (c.n + i));
+        if (take_payload(&c, entry, &at, NULL) != QV_OK)
             return false;
     }
-    *payload = (qv__section){ at, found < c.n ? *entry & QV_JSONB_LENGTH_MASK : 0 };
+    *out = (qv__jsonb_value){ entry, at, found < c.n ? entry & QV_JSONB_LENGTH_MASK : 0 };
     return found < c.n;
 }
 
-bool qv__jsonb_u64(uint32_t entry, qv__section payload, uint64_t *out)
+bool qv__jsonb_u64(const qv__jsonb_value *value, uint64_t *out)
 {
-    if ((entry & QV_JSONB_ENTRY_MASK) != QV_JSONB_NUMBER || !payload.len || payload.len > 9 ||
-        (payload.data[0] != QV_JSONB_UINT && payload.data[0] != QV_JSONB_ZERO))
+    if ((value->entry & QV_JSONB_ENTRY_MASK) != QV_JSONB_NUMBER || !value->len || value->len > 9 ||
+        (value->data[0] != QV_JSONB_UINT && value->data[0] != QV_JSONB_ZERO))
         return false;
-    *out = load_be(payload.data + 1, payload.len - 1);
+    *out = load_be(value->data + 1, value->len - 1);
     return true;
 }

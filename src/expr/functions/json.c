@@ -1,0 +1,4 @@
+/* JSON columns: the group is empty so far. */
+#include "expr/function.h"
+
+const qv__function_group qv__json_functions = { 0 };

@@ -1,0 +1,4 @@
+/* Numbers: the group is empty so far. */
+#include "expr/function.h"
+
+const qv__function_group qv__number_functions = { 0 };

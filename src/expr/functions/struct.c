@@ -1,0 +1,4 @@
+/* Structs: the group is empty so far. */
+#include "expr/function.h"
+
+const qv__function_group qv__struct_functions = { 0 };
