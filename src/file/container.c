@@ -384,3 +384,11 @@ uint64_t qv__file_rows(const qv__file *file) { return file->rows; }
 qv__file_version qv__file_version_of(const qv__file *file) { return file->version; }
 const qv__schema *qv__file_schema(const qv__file *file) { return file->schema; }
 uint32_t qv__file_n_columns(const qv__file *file) { return file->n_columns; }
+
+qv_status qv__file_global_buffer(qv__file *file, uint64_t number, qv__bytes *out, qv_error *err)
+{
+    if (number >= file->n_global_buffers)
+        return qv__fail(err, QV_CORRUPT, "%s has %zu global buffers, number %" PRIu64 " is needed", file->name,
+                        file->n_global_buffers, number);
+    return read_range(file, file->global_buffers[number].at, file->global_buffers[number].len, out, err);
+}

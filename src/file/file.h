@@ -21,6 +21,8 @@ uint64_t qv__file_rows(const qv__file *file);
 qv__file_version qv__file_version_of(const qv__file *file);
 const qv__schema *qv__file_schema(const qv__file *file); /* of the descriptor, with field ids */
 uint32_t qv__file_n_columns(const qv__file *file);
+/* A global buffer by its number; 0 is the file's own descriptor. QV_CORRUPT: there is none. */
+qv_status qv__file_global_buffer(qv__file *file, uint64_t number, qv__bytes *out, qv_error *err);
 
 /* Which physical column holds a field: from the manifest's DataFile, or (NULL) by the file's own descriptor. */
 typedef struct qv__column_map {
@@ -99,6 +101,11 @@ qv_status qv__file_writer_open(qv__store *store, const char *name, const qv__sch
                                const qv__writer_options *options, qv__file_writer **out, qv_error *err);
 /* `batch` is a struct array of the schema's type, any offsets. Memory held stays near columns x page_bytes. */
 qv_status qv__file_writer_write(qv__file_writer *writer, const qv__array *batch, qv_error *err);
+/* A global buffer beside the columns; *number says which one it became (1, 2, ...). */
+qv_status qv__file_writer_add_buffer(qv__file_writer *writer, const void *bytes, size_t len, uint32_t *number,
+                                     qv_error *err);
+/* A pair of the schema's metadata that is known only when the rows are. */
+qv_status qv__file_writer_set_metadata(qv__file_writer *writer, const char *key, const char *value, qv_error *err);
 /* Durable under `name` when QV_OK. */
 qv_status qv__file_writer_finish(qv__file_writer *writer, qv__file_summary *summary, qv_error *err);
 void qv__file_writer_free(qv__file_writer *writer); /* an unfinished file leaves nothing behind */

@@ -14,6 +14,7 @@
 #define ALIGN        64
 #define PAD          0x48
 #define FOOTER_BYTES 40
+#define MAX_GLOBALS  65536
 
 struct qv__file_writer {
     qv__upload *upload;
@@ -24,7 +25,8 @@ struct qv__file_writer {
     unsigned threads;
     qv__columns columns;
     qv__blob_sink blobs;
-    size_t *ready; /* columns whose page is being encoded */
+    qv__buffer globals; /* table entries of the global buffers after the descriptor */
+    size_t *ready;      /* columns whose page is being encoded */
     size_t n_ready;
     uint64_t rows;
     size_t batch_bytes; /* of the last batch */
@@ -221,6 +223,7 @@ qv_status qv__file_writer_open(qv__store *store, const char *name, const qv__sch
     if (o.version.major != 2 || o.version.minor > 2)
         return qv__fail(err, QV_UNSUPPORTED, "file version %u.%u cannot be written", o.version.major, o.version.minor);
     QV_CHECK(QV_NEW(&w, 1, err));
+    qv__buffer_init(&w->globals, MAX_GLOBALS * sizeof(uint64_t[2]));
     w->version = o.version;
     w->page_bytes = o.page_bytes ? o.page_bytes : PAGE_BYTES;
     w->threads = o.threads;
@@ -245,6 +248,7 @@ void qv__file_writer_free(qv__file_writer *writer)
     qv__upload_abort(writer->upload);
     qv__columns_clear(&writer->columns);
     qv__blob_sink_clear(&writer->blobs);
+    qv__buffer_free(&writer->globals);
     qv__schema_unref(writer->schema);
     qv__type_unref(writer->batch_type);
     qv__free(writer->ready);
@@ -284,6 +288,29 @@ qv_status qv__file_writer_write(qv__file_writer *writer, const qv__array *batch,
 done:
     writer->broken |= st != QV_OK;
     return st;
+}
+
+qv_status qv__file_writer_add_buffer(qv__file_writer *writer, const void *bytes, size_t len, uint32_t *number,
+                                     qv_error *err)
+{
+    qv_status st = QV_OK;
+    uint64_t entry[2];
+    if (writer->broken)
+        return qv__fail(err, QV_INVALID, "the file writer failed earlier");
+    QV_CHECK(pad_upload(writer->upload, err));
+    entry[0] = qv__upload_size(writer->upload);
+    entry[1] = len;
+    QV_CHECK(qv__upload_write(writer->upload, bytes, len, err));
+    QV_CHECK(qv__buffer_append(&writer->globals, entry, sizeof entry, err));
+    *number = (uint32_t) (writer->globals.len / sizeof entry);
+done:
+    writer->broken |= st != QV_OK;
+    return st;
+}
+
+qv_status qv__file_writer_set_metadata(qv__file_writer *writer, const char *key, const char *value, qv_error *err)
+{
+    return qv__metadata_set(&writer->schema->metadata, key, value, strlen(value), err);
 }
 
 /* ------------------------------------------------------------------ the end of the file */
@@ -348,8 +375,9 @@ static qv_status put_tail(qv__file_writer *w, uint64_t descriptor_at, uint64_t d
     entry[0] = descriptor_at;
     entry[1] = descriptor_size;
     QV_CHECK(qv__buffer_append(&tail, entry, sizeof entry, err));
+    QV_CHECK(qv__buffer_append(&tail, w->globals.data, w->globals.len, err));
     memcpy(footer, starts, sizeof starts);
-    qv__store_u32(footer + 24, 1);
+    qv__store_u32(footer + 24, 1 + (uint32_t) (w->globals.len / sizeof entry));
     qv__store_u32(footer + 28, (uint32_t) w->columns.n);
     qv__store_u16(footer + 32, w->version.minor == 0 ? 0 : w->version.major); /* 2.0 says (0, 3) */
     qv__store_u16(footer + 34, w->version.minor == 0 ? 3 : w->version.minor);

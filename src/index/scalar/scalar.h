@@ -19,7 +19,8 @@ typedef enum qv__ask_kind {
     QV_ASK_HAS_ALL
 } qv__ask_kind;
 
-/* One question about the indexed column. Values have the column's (list: the element's) type. Borrowed. */
+/* One question about what is indexed. Values have its type (list: the element's); a kind that finds another type in its files has no
+ * idea. Values compare as qv__value_compare does: -0.0 = 0.0, all NaNs are equal and come last. Borrowed. */
 typedef struct qv__ask {
     qv__ask_kind kind;
     const qv__array *low,
@@ -49,7 +50,8 @@ void qv__answer_clear(qv__answer *answer);
 
 /* ------------------------------------------------------------------ kinds */
 
-/* Rows to be indexed, in storage order: `values` (of the indexed column) with one id or address each. */
+/* Rows to be indexed, in storage order: `values` (of the indexed column) with one id or address each. Deleted rows are left out, but
+ * not for kinds by address, whose zones are to be whole. JSON columns come as text. */
 typedef struct qv__index_source {
     qv__stream *values;   /* batches of two columns: value, row (uint64) */
     const qv__type *type; /* of the value */
@@ -70,30 +72,41 @@ typedef struct qv__index_built {
     int32_t index_version;
 } qv__index_built;
 
-/* One opened segment; immutable after open, thread-safe; caches are filled with compare-and-swap. */
-typedef struct qv__segment qv__segment;
+/* One opened segment; immutable after open, thread-safe; caches are filled with compare-and-swap. Each kind's own structure begins
+ * with this one. */
+typedef struct qv__segment {
+    const struct qv__scalar_kind *kind;
+} qv__segment;
+
+/* What becomes of a stored row: false drops it, else *row is what it is called now. */
+typedef bool (*qv__keep_fn)(void *ctx, size_t segment, uint64_t *row);
 
 typedef struct qv__scalar_kind {
     qv_index_kind kind;
     const char *display;  /* "BTree" */
     const char *stats;    /* "BTREE" */
-    const char *type_url; /* "/lance.table.BTreeIndexDetails" */
+    const char *type_url; /* "/lance.table.BTreeIndexDetails"; read by what follows the last dot, in any case */
     int32_t max_version;  /* newer entries are not used */
     bool by_address;      /* stores row addresses also in tables with stable row ids */
     bool remaps;          /* false: compaction leaves its files (zone kinds) */
     bool (*can_index)(const qv__type *type);
+    /* Kinds over something that is computed from the column (JSON): is `operand` what this entry indexes? NULL: the kind indexes the
+     * column itself. `operand` is a CALL whose args[0] is the column. */
+    bool (*indexes)(const qv__index_entry *entry, const qv__expr *operand);
     /* Can it answer this kind of question about this type, and how surely? Cheap; for planning. */
     qv__certainty (*can_ask)(const qv__type *type, qv__ask_kind kind);
     qv_status (*build)(const qv__index_target *target, qv__index_source *source, qv__index_built *out, qv_error *err);
-    /* One new segment out of old ones and new rows. `keep` (may be NULL): translates a stored row; false drops it. */
+    /* One new segment out of old ones and new rows (NULL: none). `keep` (may be NULL): what becomes of the old ones' rows. */
     qv_status (*merge)(const qv__index_target *target, qv__segment *const *old, size_t n_old, qv__index_source *added,
-                       bool (*keep)(void *ctx, size_t segment, uint64_t *row), void *ctx, qv__index_built *out,
-                       qv_error *err);
+                       qv__keep_fn keep, void *ctx, qv__index_built *out, qv_error *err);
     /* `entry` as the manifest tells it; `type` of the column now. QV_CORRUPT, QV_NOT_FOUND: then the table is scanned instead. */
     qv_status (*open)(qv__store *folder, const qv__index_entry *entry, const qv__type *type, qv__segment **out,
                       qv_error *err);
     void (*close)(qv__segment *segment);
+    /* `out` comes zeroed, and is cleared by the caller also on failure. */
     qv_status (*ask)(qv__segment *segment, const qv__ask *ask, qv__job *job, qv__answer *out, qv_error *err);
+    /* At most so many rows will answer; cheap (no pages are read). NULL: cannot tell. */
+    uint64_t (*estimate)(qv__segment *segment, const qv__ask *ask);
     /* Key/value JSON members for index_stats, without braces; may be NULL. */
     qv_status (*describe)(qv__segment *segment, qv__buffer *json, qv_error *err);
     qv_status (*prewarm)(qv__segment *segment, qv_error *err);
@@ -102,6 +115,37 @@ typedef struct qv__scalar_kind {
 
 extern const qv__scalar_kind qv__btree_kind, qv__bitmap_kind, qv__label_list_kind, qv__ngram_kind, qv__zonemap_kind,
     qv__bloomfilter_kind, qv__json_kind;
+
+/* NULL: not a kind that is known here. */
+const qv__scalar_kind *qv__scalar_kind_of(qv_index_kind kind);
+const qv__scalar_kind *qv__scalar_kind_by_url(const char *type_url);
+/* All known kinds, those first that answer best; NULL after the last. */
+const qv__scalar_kind *qv__scalar_kind_at(size_t i);
+
+/* ------------------------------------------------------------------ files of an index (files.c) */
+
+/* Opens the column `name` of an index file. `type` NULL: any type, else it must be this one (QV_CORRUPT). The column keeps the file. */
+qv_status qv__index_column_open(qv__file *file, const char *name, const qv__type *type, qv__column **out,
+                                qv_error *err);
+/* A pair of the schema's metadata as a number; *out stays as it is when there is none. QV_CORRUPT: not a number. */
+qv_status qv__index_number(const qv__file *file, const char *key, uint64_t *out, qv_error *err);
+/* The row set in the global buffer whose number the metadata says under `key`; *found false: there is none. */
+qv_status qv__index_row_set(qv__file *file, const char *key, qv__row_set *out, bool *found, qv_error *err);
+
+/* A file being written: n nullable columns; a row set can go into a global buffer whose number is put under `key`. */
+typedef struct qv__index_column {
+    const char *name;
+    const qv__type *type;
+    bool required; /* not nullable */
+} qv__index_column;
+qv_status qv__index_writer_open(const qv__index_target *target, const char *name, const qv__index_column *columns,
+                                size_t n, qv__file_writer **out, qv__schema **schema, qv_error *err);
+/* One batch of `columns`, each `length` long (references are added). */
+qv_status qv__index_writer_put(qv__file_writer *writer, const qv__schema *schema, qv__array *const *columns,
+                               int64_t length, qv_error *err);
+qv_status qv__index_writer_put_row_set(qv__file_writer *writer, const char *key, const qv__row_set *set, qv_error *err);
+
+/* ------------------------------------------------------------------ sorting */
 
 /* External sort of (value, row) pairs: runs on disk beside the target when the memory limit is reached. Nulls first, floats in total
  * order, ties in input order. */
