@@ -16,6 +16,17 @@ typedef struct qv__call {
     void *prepared;      /* what `prepare` made */
 } qv__call;
 
+/* One value on its way out of a row function: which member counts follows from the result's type. */
+typedef struct qv__cell {
+    bool is_null;
+    union {
+        bool b;
+        int64_t i; /* integers of every width, dates, timestamps */
+        double f;
+    };
+    qv__buffer text; /* strings and binary; empty when the function is called */
+} qv__cell;
+
 struct qv__function {
     const char *name;
     const char *const *aliases; /* NULL-terminated; NULL: none */
@@ -32,11 +43,21 @@ struct qv__function {
     /* Optional: what constant arguments allow to be done once (a compiled pattern). Freed by `release`. */
     qv_status (*prepare)(const qv__expr *node, void **out, qv_error *err);
     void (*release)(void *prepared);
+    /* A strict function's rows with a null argument are null in its result, the live rows must be right, others may hold anything. */
     qv_status (*eval)(const qv__call *call, qv__array **out, qv_error *err);
+    /* For functions whose `bind` is qv__bind_kinds: the arguments and the result in letters (functions/kinds.c). */
+    const char *kinds;
+    /* For functions whose `eval` is qv__eval_rows: one row. */
+    qv_status (*row)(const qv__call *call, size_t i, qv__cell *out, qv_error *err);
+    const void *detail; /* what tells functions apart that share their code */
 };
 
 /* By name or alias, any case; NULL: unknown. *nearest (may be NULL): the most similar name. */
 const qv__function *qv__function_find(const char *name, size_t len, const char **nearest);
+
+/* The type that values of all n types can be cast to: the wider number, text with a number the number, text with a time the
+ * time, the finer timestamp, lists by their elements; dictionaries count as their values, null as nothing. QV_INVALID: none. */
+qv_status qv__type_common(qv__type *const *types, size_t n, qv__type **out, qv_error *err);
 
 /* The groups' tables, one file (or folder) each; `n` entries. */
 typedef struct qv__function_group {
