@@ -1,5 +1,5 @@
 # protobuf-c (manifests), CRoaring (deletions, row sets), zstd and lz4 (pages), xxHash (checksums), PCRE2 (regular
-# expressions): Debian packages.
+# expressions), libunistring (letters large and small), Nettle (digests): Debian packages.
 find_package(Threads REQUIRED)
 
 function(qv_find_library variable header name)
@@ -18,5 +18,7 @@ qv_find_library(QV_ZSTD zstd.h zstd)
 qv_find_library(QV_LZ4 lz4.h lz4)
 qv_find_library(QV_XXHASH xxhash.h xxhash)
 qv_find_library(QV_PCRE2 pcre2.h pcre2-8)
+qv_find_library(QV_UNISTRING unicase.h unistring)
+qv_find_library(QV_NETTLE nettle/sha2.h nettle)
 set(QV_DEPENDENCIES ${QV_PROTOBUF_C_LIBRARY} ${QV_ROARING_LIBRARY} ${QV_ZSTD_LIBRARY} ${QV_LZ4_LIBRARY}
-    ${QV_XXHASH_LIBRARY} ${QV_PCRE2_LIBRARY} Threads::Threads m)
+    ${QV_XXHASH_LIBRARY} ${QV_PCRE2_LIBRARY} ${QV_UNISTRING_LIBRARY} ${QV_NETTLE_LIBRARY} Threads::Threads m)

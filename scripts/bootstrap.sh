@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 declare -A DEBIAN=(
-    [build]="gcc libc6-dev cmake ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libroaring-dev libzstd-dev liblz4-dev libxxhash-dev libpcre2-dev libcmocka-dev libjansson-dev libcsv-dev"
+    [build]="gcc libc6-dev cmake ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libroaring-dev libzstd-dev liblz4-dev libxxhash-dev libpcre2-dev libunistring-dev nettle-dev libcmocka-dev libjansson-dev libcsv-dev"
     [test]="clang-14 clang-format-14 libclang-rt-14-dev"
     [arm64]="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
     [coverage]="gcovr"
