@@ -29,6 +29,7 @@ typedef struct qv__ask {
     bool ignore_case;
     char escape;
     const qv__array *values; /* IN, HAS_*: sorted, without nulls */
+    uint64_t most_rows;      /* more are not worth it: then the index may say that it has no idea. 0: no limit */
 } qv__ask;
 
 typedef enum qv__certainty {
@@ -51,7 +52,7 @@ void qv__answer_clear(qv__answer *answer);
 /* ------------------------------------------------------------------ kinds */
 
 /* Rows to be indexed, in storage order: `values` (of the indexed column) with one id or address each. Deleted rows are left out, but
- * not for kinds by address, whose zones are to be whole. JSON columns come as text. */
+ * not for kinds that do not remap: their zones are to be whole. JSON columns come as text. */
 typedef struct qv__index_source {
     qv__stream *values;   /* batches of two columns: value, row (uint64) */
     const qv__type *type; /* of the value */
@@ -62,7 +63,8 @@ typedef struct qv__index_target {
     qv__store *folder; /* _indices/<uuid> */
     qv__file_version version;
     const qv_index_options *options;
-    uint64_t memory_limit;
+    uint64_t memory_limit; /* bytes; 0: 1 GiB */
+    bool stable_row_ids;   /* of the table: rows are ids, or addresses for kinds by address */
     qv__job *job;
 } qv__index_target;
 
@@ -83,12 +85,13 @@ typedef bool (*qv__keep_fn)(void *ctx, size_t segment, uint64_t *row);
 
 typedef struct qv__scalar_kind {
     qv_index_kind kind;
-    const char *display;  /* "BTree" */
-    const char *stats;    /* "BTREE" */
-    const char *type_url; /* "/lance.table.BTreeIndexDetails"; read by what follows the last dot, in any case */
-    int32_t max_version;  /* newer entries are not used */
-    bool by_address;      /* stores row addresses also in tables with stable row ids */
-    bool remaps;          /* false: compaction leaves its files (zone kinds) */
+    const char *display;     /* "BTree" */
+    const char *stats;       /* "BTREE" */
+    const char *type_url;    /* "/lance.table.BTreeIndexDetails"; read by what follows the last dot, in any case */
+    int32_t max_version;     /* newer entries are not used */
+    bool by_address;         /* stores row addresses also in tables with stable row ids, ... */
+    int32_t address_version; /* ... from this index_version on */
+    bool remaps;             /* false: compaction leaves its files (zone kinds) */
     bool (*can_index)(const qv__type *type);
     /* Kinds over something that is computed from the column (JSON): is `operand` what this entry indexes? NULL: the kind indexes the
      * column itself. `operand` is a CALL whose args[0] is the column. */
@@ -99,13 +102,13 @@ typedef struct qv__scalar_kind {
     /* One new segment out of old ones and new rows (NULL: none). `keep` (may be NULL): what becomes of the old ones' rows. */
     qv_status (*merge)(const qv__index_target *target, qv__segment *const *old, size_t n_old, qv__index_source *added,
                        qv__keep_fn keep, void *ctx, qv__index_built *out, qv_error *err);
-    /* `entry` as the manifest tells it; `type` of the column now. QV_CORRUPT, QV_NOT_FOUND: then the table is scanned instead. */
+    /* `entry` as the manifest tells it; `type` of the column now (NULL: the files say it). QV_CORRUPT, QV_NOT_FOUND: then the table is scanned instead. */
     qv_status (*open)(qv__store *folder, const qv__index_entry *entry, const qv__type *type, qv__segment **out,
                       qv_error *err);
     void (*close)(qv__segment *segment);
     /* `out` comes zeroed, and is cleared by the caller also on failure. */
     qv_status (*ask)(qv__segment *segment, const qv__ask *ask, qv__job *job, qv__answer *out, qv_error *err);
-    /* At most so many rows will answer; cheap (no pages are read). NULL: cannot tell. */
+    /* About how many rows will answer, from what is in memory anyway. NULL: cannot tell. */
     uint64_t (*estimate)(qv__segment *segment, const qv__ask *ask);
     /* Key/value JSON members for index_stats, without braces; may be NULL. */
     qv_status (*describe)(qv__segment *segment, qv__buffer *json, qv_error *err);

@@ -1,0 +1,202 @@
+/* The BITMAP as a kind: one row set per distinct value of a column, nulls under the null key. */
+#include "base/alloc.h"
+#include "index/scalar/bitmap.h"
+#include "index/scalar/sort_private.h"
+
+typedef struct bitmap {
+    qv__segment head;
+    qv__bitmaps file;
+} bitmap;
+
+static bool can_index(const qv__type *type) { return qv__order_of(type) != QV_ORDER_NONE; }
+
+static qv__certainty can_ask(const qv__type *type, qv__ask_kind kind)
+{
+    switch (kind) {
+    case QV_ASK_RANGE:
+    case QV_ASK_IN:
+    case QV_ASK_IS_NULL:
+    case QV_ASK_NOT_NULL:
+        return can_index(type) ? QV_EXACT : QV_NO_IDEA;
+    case QV_ASK_PREFIX:
+        return type->id == QV_TYPE_UTF8 || type->id == QV_TYPE_LARGE_UTF8 ? QV_EXACT : QV_NO_IDEA;
+    default:
+        return QV_NO_IDEA;
+    }
+}
+
+static void close_segment(qv__segment *segment)
+{
+    bitmap *b = (bitmap *) segment;
+
+    if (!b)
+        return;
+    qv__bitmaps_clear(&b->file);
+    qv__free(b);
+}
+
+static qv_status open_segment(qv__store *folder, const qv__index_entry *entry, const qv__type *type, qv__segment **out,
+                              qv_error *err)
+{
+    qv_status st = QV_OK;
+    bitmap *b = NULL;
+
+    QV_UNUSED(entry);
+    QV_CHECK(QV_NEW(&b, 1, err));
+    b->head.kind = &qv__bitmap_kind;
+    QV_CHECK(qv__bitmaps_open(folder, type, &b->file, err));
+    *out = &b->head;
+    b = NULL;
+done:
+    qv__free(b);
+    return st;
+}
+
+/* ------------------------------------------------------------------ asking */
+
+static qv_status answer_spans(qv__bitmaps *file, const qv__spans *spans, qv__job *job, qv__answer *out, qv_error *err)
+{
+    size_t from, to;
+
+    for (size_t i = 0; i < spans->n; i++) {
+        qv__bitmaps_find(file, &spans->items[i], &from, &to, out);
+        QV_TRY(qv__bitmaps_union(file, from, to, job, &out->rows, out, err));
+    }
+    return QV_OK;
+}
+
+static qv_status answer_range(qv__bitmaps *file, const qv__ask *ask, qv__job *job, qv__answer *out, qv_error *err)
+{
+    qv__spans spans = { 0 };
+    qv_status st = qv__spans_of_ask(file->keys->type, ask, &spans, err);
+
+    if (st == QV_OK)
+        st = answer_spans(file, &spans, job, out, err);
+    qv__spans_clear(&spans);
+    return st;
+}
+
+static qv_status answer_list(qv__bitmaps *file, const qv__ask *ask, qv__job *job, qv__answer *out, qv_error *err)
+{
+    qv__spans spans;
+
+    for (int64_t i = 0; i < ask->values->length; i++) {
+        qv__spans_of_value(ask->values, i, &spans);
+        QV_TRY(answer_spans(file, &spans, job, out, err));
+    }
+    return QV_OK;
+}
+
+static qv_status ask_segment(qv__segment *segment, const qv__ask *ask, qv__job *job, qv__answer *out, qv_error *err)
+{
+    qv__bitmaps *file = &((bitmap *) segment)->file;
+
+    out->certainty = QV_NO_IDEA;
+    if (!qv__ask_fits(file->keys->type, ask))
+        return QV_OK;
+    switch (ask->kind) {
+    case QV_ASK_RANGE:
+    case QV_ASK_PREFIX:
+        QV_TRY(answer_range(file, ask, job, out, err));
+        break;
+    case QV_ASK_IN:
+        QV_TRY(answer_list(file, ask, job, out, err));
+        break;
+    case QV_ASK_IS_NULL:
+        QV_TRY(qv__bitmaps_nulls(file, &out->rows, out, err));
+        break;
+    case QV_ASK_NOT_NULL:
+        QV_TRY(qv__bitmaps_union(file, 0, file->n, job, &out->rows, out, err));
+        break;
+    default:
+        return QV_OK;
+    }
+    out->certainty = QV_EXACT;
+    out->knows_nulls = file->null_at < 0; /* there are none */
+    return QV_OK;
+}
+
+/* ------------------------------------------------------------------ building */
+
+static qv_status build(const qv__index_target *target, qv__index_source *source, qv__index_built *out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__stream *sorted = NULL;
+
+    QV_CHECK(qv__sort_values(target, source, &sorted, err));
+    qv__bitmap_source rows = { .type = source->type, .sorted = sorted };
+    QV_CHECK(qv__bitmaps_write(target, &rows, err));
+    out->index_version = 0;
+done:
+    qv__stream_free(sorted);
+    return st;
+}
+
+static qv_status merge(const qv__index_target *target, qv__segment *const *old, size_t n_old, qv__index_source *added,
+                       qv__keep_fn keep, void *ctx, qv__index_built *out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__stream *sorted = NULL;
+    qv__bitmaps **files = NULL;
+
+    QV_CHECK(QV_NEW(&files, n_old, err));
+    for (size_t i = 0; i < n_old; i++)
+        files[i] = &((bitmap *) old[i])->file;
+    const qv__type *type = added ? added->type : files[0]->keys->type;
+    for (size_t i = 0; i < n_old; i++)
+        if (!qv__type_equal(type, files[i]->keys->type))
+            QV_CHECK(qv__fail(err, QV_CORRUPT, "segments of one index have keys of different types"));
+    if (added)
+        QV_CHECK(qv__sort_values(target, added, &sorted, err));
+    qv__bitmap_source rows = { .type = type, .sorted = sorted, .old = files, .n_old = n_old, .keep = keep, .ctx = ctx };
+    QV_CHECK(qv__bitmaps_write(target, &rows, err));
+    out->index_version = 0;
+done:
+    qv__free(files);
+    qv__stream_free(sorted);
+    return st;
+}
+
+/* ------------------------------------------------------------------ care */
+
+static qv_status describe(qv__segment *segment, qv__buffer *json, qv_error *err)
+{
+    const bitmap *b = (const bitmap *) segment;
+
+    return qv__buffer_printf(json, err, "\"num_bitmaps\":%zu", b->file.n + (b->file.null_at >= 0));
+}
+
+static qv_status prewarm(qv__segment *segment, qv_error *err)
+{
+    bitmap *b = (bitmap *) segment;
+    qv__array *array;
+
+    for (uint64_t at = 0, end; at < (uint64_t) b->file.keys->length; at = end) {
+        end = QV_MIN(qv__column_page_end(b->file.sets, at), (uint64_t) b->file.keys->length);
+        QV_TRY(qv__column_read(b->file.sets, at, end - at, &array, err));
+        qv__array_unref(array);
+    }
+    return QV_OK;
+}
+
+static qv_status verify(qv__segment *segment, qv__problem_fn problem, void *ctx, qv_error *err)
+{
+    return qv__bitmaps_verify(&((bitmap *) segment)->file, problem, ctx, err);
+}
+
+const qv__scalar_kind qv__bitmap_kind = { .kind = QV_INDEX_BITMAP,
+                                          .display = "Bitmap",
+                                          .stats = "BITMAP",
+                                          .type_url = "/lance.table.BitmapIndexDetails",
+                                          .max_version = 0,
+                                          .remaps = true,
+                                          .can_index = can_index,
+                                          .can_ask = can_ask,
+                                          .build = build,
+                                          .merge = merge,
+                                          .open = open_segment,
+                                          .close = close_segment,
+                                          .ask = ask_segment,
+                                          .describe = describe,
+                                          .prewarm = prewarm,
+                                          .verify = verify };

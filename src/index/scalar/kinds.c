@@ -1,0 +1,39 @@
+/* The kinds of scalar indices. A new kind adds itself here. */
+#include <strings.h>
+
+#include "index/scalar/scalar.h"
+
+/* Exact kinds first: of several indices on one column a condition takes the first that can answer it. */
+static const qv__scalar_kind *const kinds[] = { &qv__btree_kind, &qv__bitmap_kind };
+
+const qv__scalar_kind *qv__scalar_kind_at(size_t i) { return i < QV_COUNT_OF(kinds) ? kinds[i] : NULL; }
+
+const qv__scalar_kind *qv__scalar_kind_of(qv_index_kind kind)
+{
+    for (size_t i = 0; i < QV_COUNT_OF(kinds); i++)
+        if (kinds[i]->kind == kind)
+            return kinds[i];
+    return NULL;
+}
+
+static const char *after_last_dot(const char *url)
+{
+    const char *dot = strrchr(url, '.');
+
+    return dot ? dot + 1 : url;
+}
+
+const qv__scalar_kind *qv__scalar_kind_by_url(const char *type_url)
+{
+    for (size_t i = 0; type_url && i < QV_COUNT_OF(kinds); i++)
+        if (strcasecmp(after_last_dot(type_url), after_last_dot(kinds[i]->type_url)) == 0)
+            return kinds[i];
+    return NULL;
+}
+
+void qv__answer_clear(qv__answer *answer)
+{
+    qv__row_set_clear(&answer->rows);
+    qv__row_set_clear(&answer->nulls);
+    *answer = (qv__answer){ 0 };
+}
