@@ -131,6 +131,28 @@ static bool same_bases(const Lance__Table__Manifest *a, const Lance__Table__Mani
     return true;
 }
 
+static void slot_destroy(qv__owner *owner)
+{
+    qv__shared_slot *slot = (qv__shared_slot *) owner;
+
+    qv__owner_unref(atomic_load_explicit(&slot->kept, memory_order_acquire));
+    qv__free(slot);
+}
+
+static qv_status make_slot(qv__snapshot *s, qv__snapshot *old, qv_error *err)
+{
+    if (old) {
+        qv__owner_ref(&old->index_slot->owner);
+        s->index_slot = old->index_slot;
+        return QV_OK;
+    }
+    QV_TRY(QV_NEW(&s->index_slot, 1, err));
+    qv__owner_init(&s->index_slot->owner, slot_destroy);
+    return QV_OK;
+}
+
+_Atomic(qv__owner *) *qv__snapshot_index_slot(qv__snapshot *snapshot) { return &snapshot->index_slot->kept; }
+
 qv_status qv__snapshot_of(qv__store *table, qv__manifest *manifest, qv__snapshot *old, qv__snapshot **out,
                           qv_error *err)
 {
@@ -147,6 +169,7 @@ qv_status qv__snapshot_of(qv__store *table, qv__manifest *manifest, qv__snapshot
     s->manifest = manifest;
     s->table = qv__store_ref(table);
     s->n_fragments = 0;
+    QV_CHECK(make_slot(s, old, err));
     QV_CHECK(qv__flags_check_read(head, err));
     QV_CHECK(read_schema(s, err));
     QV_CHECK(qv__fragments_parse(head, &manifest->arena, &s->fragments, &s->lineage, err));
@@ -256,6 +279,8 @@ void qv__snapshot_unref(qv__snapshot *snapshot)
     qv__free(snapshot->caches);
     qv__free((void *) snapshot->file_slots);
     qv__row_index_free(atomic_load_explicit(&snapshot->row_index, memory_order_relaxed));
+    if (snapshot->index_slot)
+        qv__owner_unref(&snapshot->index_slot->owner);
     qv__bases_clear(&snapshot->bases);
     qv__schema_unref(snapshot->schema);
     qv__schema_unref(snapshot->stored);

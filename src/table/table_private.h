@@ -160,6 +160,12 @@ typedef struct qv__fragment_cache {
     _Atomic(qv__row_ids *) row_ids;
 } qv__fragment_cache;
 
+/* See qv__snapshot_index_slot. */
+typedef struct qv__shared_slot {
+    qv__owner owner;
+    _Atomic(qv__owner *) kept;
+} qv__shared_slot;
+
 struct qv__snapshot {
     atomic_int refs;
     qv__store *table;
@@ -174,6 +180,7 @@ struct qv__snapshot {
     _Atomic(qv__file *) *file_slots;
     qv__bases bases;
     _Atomic(qv__row_index *) row_index;
+    qv__shared_slot *index_slot;
 };
 
 /* Takes the manifest, also on failure. `old` (may be NULL): a snapshot of the same table whose opened files are shared. */

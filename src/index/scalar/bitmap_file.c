@@ -99,7 +99,7 @@ static size_t keys_before(const qv__bitmaps *b, const qv__probe *probe, bool pas
     return low;
 }
 
-void qv__bitmaps_find(const qv__bitmaps *bitmaps, const qv__span *span, size_t *from, size_t *to, qv__answer *cost)
+void qv__bitmaps_find(const qv__bitmaps *bitmaps, const qv__value_span *span, size_t *from, size_t *to, qv__answer *cost)
 {
     *from = span->has_low ? keys_before(bitmaps, &span->low, span->low_open, cost) : 0;
     *to = span->has_high ? keys_before(bitmaps, &span->high, !span->high_open, cost) : bitmaps->n;

@@ -96,7 +96,7 @@ static qv_status seek(search *s, const qv__probe *probe, bool past, uint64_t *ro
     return QV_OK;
 }
 
-static qv_status span_rows(search *s, const qv__span *span, struct range *out, qv_error *err)
+static qv_status span_rows(search *s, const qv__value_span *span, struct range *out, qv_error *err)
 {
     *out = (struct range){ s->b->first_value, s->b->end_value };
     if (span->has_low)
@@ -288,7 +288,7 @@ uint64_t qv__btree_estimate(qv__segment *segment, const qv__ask *ask)
     if (qv__spans_of_ask(b->type, ask, &spans, NULL) != QV_OK)
         return b->rows;
     for (size_t i = 0; i < spans.n; i++) {
-        const qv__span *span = &spans.items[i];
+        const qv__value_span *span = &spans.items[i];
         size_t from = span->has_low ? find_page(&s, &span->low, span->low_open) : 0,
                to = span->has_high ? find_page(&s, &span->high, !span->high_open) : b->n_pages;
         rows += to > from + 1 ? (to - from - 1) * b->page_rows : 1;

@@ -36,9 +36,9 @@ void qv__probe_of(const qv__array *a, int64_t i, qv__probe *out);
 int qv__probe_compare(const qv__array *a, int64_t i, const qv__probe *probe);
 
 /* All values from low to high, in the order of the file. */
-typedef struct qv__span {
+typedef struct qv__value_span {
     bool has_low, has_high, low_open, high_open;
     qv__probe low, high;
-} qv__span;
+} qv__value_span;
 
 #endif

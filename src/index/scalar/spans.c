@@ -35,7 +35,7 @@ static void add_keys(qv__spans *out, uint64_t low, uint64_t high)
 {
     if (low <= high)
         out->items[out->n++] =
-            (qv__span){ .has_low = true, .has_high = true, .low = { .key = low }, .high = { .key = high } };
+            (qv__value_span){ .has_low = true, .has_high = true, .low = { .key = low }, .high = { .key = high } };
 }
 
 static void float_range(const landmarks *l, const uint64_t *low, bool low_open, const uint64_t *high, bool high_open,
@@ -81,7 +81,7 @@ static void key_range(const qv__type *type, const uint64_t *low, bool low_open, 
 
 static qv_status prefix_span(const qv__ask *ask, qv__spans *out, qv_error *err)
 {
-    qv__span span = { .has_low = true, .high_open = true };
+    qv__value_span span = { .has_low = true, .high_open = true };
     size_t len;
 
     qv__probe_of(ask->low, 0, &span.low);
@@ -102,7 +102,7 @@ static qv_status prefix_span(const qv__ask *ask, qv__spans *out, qv_error *err)
 static void range_spans(const qv__type *type, const qv__array *low, int64_t i, bool low_open, const qv__array *high,
                         int64_t j, bool high_open, qv__spans *out)
 {
-    qv__span span = { .has_low = low != NULL, .has_high = high != NULL, .low_open = low_open, .high_open = high_open };
+    qv__value_span span = { .has_low = low != NULL, .has_high = high != NULL, .low_open = low_open, .high_open = high_open };
 
     if (low)
         qv__probe_of(low, i, &span.low);
@@ -141,7 +141,7 @@ bool qv__ask_fits(const qv__type *type, const qv__ask *ask)
     return fits(type, ask->low) && fits(type, ask->high) && fits(type, ask->values);
 }
 
-bool qv__span_holds(const qv__span *span, const qv__array *a, int64_t i)
+bool qv__span_holds(const qv__value_span *span, const qv__array *a, int64_t i)
 {
     int low = span->has_low ? qv__probe_compare(a, i, &span->low) : 1,
         high = span->has_high ? qv__probe_compare(a, i, &span->high) : -1;

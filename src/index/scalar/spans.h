@@ -10,7 +10,7 @@
 
 typedef struct qv__spans {
     size_t n;
-    qv__span items[QV_SPANS_MOST];
+    qv__value_span items[QV_SPANS_MOST];
     uint8_t *room; /* owned: the end of a prefix */
 } qv__spans;
 void qv__spans_clear(qv__spans *spans);
@@ -21,6 +21,6 @@ qv_status qv__spans_of_ask(const qv__type *type, const qv__ask *ask, qv__spans *
 void qv__spans_of_value(const qv__array *values, int64_t i, qv__spans *out);
 /* Are the ask's values of this type? Else the index has no idea. */
 bool qv__ask_fits(const qv__type *type, const qv__ask *ask);
-bool qv__span_holds(const qv__span *span, const qv__array *a, int64_t i);
+bool qv__span_holds(const qv__value_span *span, const qv__array *a, int64_t i);
 
 #endif
