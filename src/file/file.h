@@ -106,6 +106,7 @@ qv_status qv__file_writer_add_buffer(qv__file_writer *writer, const void *bytes,
                                      qv_error *err);
 /* A pair of the schema's metadata that is known only when the rows are. */
 qv_status qv__file_writer_set_metadata(qv__file_writer *writer, const char *key, const char *value, qv_error *err);
+uint64_t qv__file_writer_size(const qv__file_writer *writer); /* bytes of the pages that were cut so far */
 /* Durable under `name` when QV_OK. */
 qv_status qv__file_writer_finish(qv__file_writer *writer, qv__file_summary *summary, qv_error *err);
 void qv__file_writer_free(qv__file_writer *writer); /* an unfinished file leaves nothing behind */

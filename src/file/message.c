@@ -2,11 +2,7 @@
  * wire format, guided by the descriptors, first checks shape and depth; then the unpacker runs on an arena with a limit. */
 #include "file/message.h"
 
-typedef struct cursor {
-    const uint8_t *at, *end;
-} cursor;
-
-static bool read_varint(cursor *c, uint64_t *out)
+static bool read_varint(qv__wire *c, uint64_t *out)
 {
     uint64_t value = 0;
 
@@ -23,7 +19,7 @@ static bool read_varint(cursor *c, uint64_t *out)
     return false;
 }
 
-static bool skip_bytes(cursor *c, uint64_t n)
+static bool skip_bytes(qv__wire *c, uint64_t n)
 {
     if (n > (uint64_t) (c->end - c->at))
         return false;
@@ -31,36 +27,43 @@ static bool skip_bytes(cursor *c, uint64_t n)
     return true;
 }
 
-static qv_status check_shape(const ProtobufCMessageDescriptor *type, cursor c, unsigned depth, qv_error *err)
+bool qv__wire_next(qv__wire *wire, qv__wire_field *out)
 {
-    uint64_t key, value;
+    uint64_t key, len;
+
+    if (!read_varint(wire, &key) || key >> 3 == 0 || key >> 3 > UINT32_MAX >> 3)
+        return false;
+    *out = (qv__wire_field){ .number = (uint32_t) (key >> 3), .type = key & 7 };
+    switch (out->type) {
+    case QV_WIRE_NUMBER:
+        return read_varint(wire, &out->value);
+    case QV_WIRE_FIXED64:
+        return skip_bytes(wire, 8);
+    case QV_WIRE_FIXED32:
+        return skip_bytes(wire, 4);
+    case QV_WIRE_BYTES:
+        if (!read_varint(wire, &len) || !skip_bytes(wire, len))
+            return false;
+        out->data = wire->at - len;
+        out->len = len;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static qv_status check_shape(const ProtobufCMessageDescriptor *type, qv__wire wire, unsigned depth, qv_error *err)
+{
+    qv__wire_field field;
 
     if (depth > QV_MESSAGE_MAX_DEPTH)
         return qv__fail(err, QV_CORRUPT, "%s: messages nested deeper than %d", type->name, QV_MESSAGE_MAX_DEPTH);
-    while (c.at < c.end) {
-        bool ok = read_varint(&c, &key) && key >> 3 != 0 && key >> 3 <= UINT32_MAX >> 3;
-        const ProtobufCFieldDescriptor *field =
-            ok ? protobuf_c_message_descriptor_get_field(type, (unsigned) (key >> 3)) : NULL;
-        switch (ok ? key & 7 : 7) {
-        case 0:
-            ok = read_varint(&c, &value);
-            break;
-        case 1:
-            ok = skip_bytes(&c, 8);
-            break;
-        case 2:
-            ok = read_varint(&c, &value) && skip_bytes(&c, value);
-            if (ok && field && field->type == PROTOBUF_C_TYPE_MESSAGE)
-                QV_TRY(check_shape(field->descriptor, (cursor){ c.at - value, c.at }, depth + 1, err));
-            break;
-        case 5:
-            ok = skip_bytes(&c, 4);
-            break;
-        default:
-            ok = false;
-        }
-        if (!ok)
+    while (wire.at < wire.end) {
+        if (!qv__wire_next(&wire, &field))
             return qv__fail(err, QV_CORRUPT, "%s: malformed message", type->name);
+        const ProtobufCFieldDescriptor *known = protobuf_c_message_descriptor_get_field(type, field.number);
+        if (known && known->type == PROTOBUF_C_TYPE_MESSAGE && field.type == QV_WIRE_BYTES)
+            QV_TRY(check_shape(known->descriptor, (qv__wire){ field.data, field.data + field.len }, depth + 1, err));
     }
     return QV_OK;
 }
@@ -94,7 +97,7 @@ qv_status qv__message_unpack(const ProtobufCMessageDescriptor *type, const uint8
     ProtobufCAllocator allocator = { arena_alloc, arena_free, &data };
 
     bytes = bytes ? bytes : nothing;
-    QV_TRY(check_shape(type, (cursor){ bytes, bytes + len }, 0, err));
+    QV_TRY(check_shape(type, (qv__wire){ bytes, bytes + len }, 0, err));
     ProtobufCMessage *message = protobuf_c_message_unpack(type, &allocator, len, bytes);
     if (!message)
         return data.failed ? qv__fail(err, QV_NOMEM, "%s: no memory for a message of %zu bytes", type->name, len)

@@ -37,6 +37,7 @@ typedef struct qv__new_file {
 
 /* A fragment of whole rows in one new file. In tables with stable row ids a fragment may bring ids and versions along. */
 typedef struct qv__new_fragment {
+    uint64_t id; /* REWRITE: one of the reserved ids. Else the commit gives one, and this is not looked at */
     uint64_t rows;
     qv__new_file file;
     uint64_t *row_ids; /* owned; `rows` of them, UINT64_MAX: a fresh one. NULL: all fresh, in order */
@@ -66,11 +67,12 @@ qv_status qv__write_fragments(qv__store *table, qv__snapshot *base, qv__stream *
 qv_status qv__write_columns(qv__store *table, qv__snapshot *base, const qv__schema *stored, qv__stream *rows,
                             uint64_t physical_rows, qv__job *job, qv__new_file *out, qv_error *err);
 void qv__new_file_clear(qv__new_file *file);
+void qv__new_file_discard(qv__store *table, qv__new_file *file); /* removes the file, too */
 
 /* The schema as it lies in files (ids, JSONB), borrowed; and the first free field id. */
 const qv__schema *qv__snapshot_stored_schema(const qv__snapshot *snapshot);
 qv_status qv__snapshot_next_field_id(qv__snapshot *snapshot, int32_t *out, qv_error *err);
-/* A shown field in stored form without ids, for a new column. */
+/* A shown field in stored form without ids, for a new column; qv__schema_assign_ids numbers it. */
 qv_status qv__field_for_files(const qv__field *shown, qv__file_version version, qv__field *out, qv_error *err);
 
 /* ------------------------------------------------------------------ the change */
@@ -80,8 +82,8 @@ typedef struct qv__row_deletion {
     const roaring_bitmap_t *rows; /* physical offsets that this change deletes, none of them deleted before; borrowed */
 } qv__row_deletion;
 
-typedef struct
-    qv__column_file { /* a file joins (MERGE) or takes over fields of (UPDATE columns, REPLACEMENT) a fragment */
+/* A file joins (MERGE) or takes over fields of (UPDATE columns, REPLACEMENT) a fragment. */
+typedef struct qv__column_file {
     uint64_t fragment_id;
     qv__new_file file;
 } qv__column_file;
@@ -125,7 +127,9 @@ typedef struct qv__change {
     /* UPDATE: fields whose values changed (top-level ids and below) */
     const int32_t *fields_modified;
     size_t n_fields_modified;
-    bool columns_mode;           /* UPDATE: column_files instead of deletions and fragments */
+    /* UPDATE: column_files instead of fragments. `deletions` then name the rows whose values changed; nothing is deleted. None:
+     * all rows of these fragments */
+    bool columns_mode;
     const qv__key_set *inserted; /* UPDATE and APPEND under a primary key */
     /* MERGE, UPDATE columns, REPLACEMENT */
     const qv__column_file *column_files;
@@ -133,7 +137,7 @@ typedef struct qv__change {
     /* REWRITE */
     const qv__rewrite_group *groups;
     size_t n_groups;
-    uint64_t groups_read_version; /* the version that the groups were planned on */
+    uint64_t groups_read_version; /* the version that the groups were planned on; 0: the base's */
     const qv__index_swap *swaps;
     size_t n_swaps;
     qv__section_bytes reuse_entry; /* packed IndexMetadata of the fragment reuse index; empty: none */
@@ -146,7 +150,7 @@ typedef struct qv__change {
     const qv__config_update *updates;
     size_t n_updates;
     uint64_t restore_version; /* RESTORE */
-    uint32_t reserve;         /* RESERVE: fragment ids */
+    uint32_t reserve;         /* RESERVE: so many fragment ids, the last ones up to *out's max_fragment_id */
     const char *message;      /* commit message; NULL: none */
 } qv__change;
 
@@ -160,7 +164,6 @@ typedef struct qv__commit_end {
  * against the conflict table; deletions of different rows in one fragment are merged; what can be rebased is. */
 qv_status qv__commit(qv__store *table, qv__snapshot *base, const qv__change *change, qv__job *job, qv__snapshot **out,
                      qv__commit_end *end, qv_error *err);
-/* The first of the reserved ids follows the base's max_fragment_id (RESERVE). */
 uint64_t qv__snapshot_max_fragment_id(const qv__snapshot *snapshot); /* UINT64_MAX: there never was one */
 
 #endif

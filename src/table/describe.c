@@ -128,10 +128,26 @@ static qv_status describe_bases(const Lance__Table__Manifest *head, qv__buffer *
     return QV_OK;
 }
 
+static qv_status describe_transaction(qv__snapshot *snapshot, qv__buffer *out, qv_error *err)
+{
+    qv__transaction transaction;
+    qv__arena arena;
+
+    qv__arena_init(&arena, 0);
+    qv_status st = qv__transaction_of(snapshot->table, snapshot->manifest, &arena, &transaction, err);
+    qv__arena_reset(&arena);
+    if (st != QV_OK)
+        return st;
+    TRY_PRINT(",\"transaction\":{\"operation\":\"%s\",\"read_version\":%" PRIu64,
+              qv__operation_name(transaction.operation), transaction.read_version);
+    QV_TRY(member(",", "uuid", transaction.uuid, out, err));
+    TRY_PRINT("}");
+    return QV_OK;
+}
+
 static qv_status describe_head(qv__snapshot *snapshot, qv__buffer *out, qv_error *err)
 {
     const Lance__Table__Manifest *head = snapshot->manifest->head;
-    qv__transaction transaction;
 
     TRY_PRINT("{\"version\":%" PRIu64 ",\"timestamp_ns\":%" PRId64, snapshot->manifest->version,
               qv__manifest_timestamp(head));
@@ -150,12 +166,7 @@ static qv_status describe_head(qv__snapshot *snapshot, qv__buffer *out, qv_error
         TRY_PRINT(",\"max_fragment_id\":%" PRIu32, head->max_fragment_id);
     if (qv__snapshot_has_stable_row_ids(snapshot))
         TRY_PRINT(",\"next_row_id\":%" PRIu64, head->next_row_id);
-    QV_TRY(qv__transaction_of(snapshot->table, snapshot->manifest, &transaction, err));
-    TRY_PRINT(",\"transaction\":{\"operation\":\"%s\",\"read_version\":%" PRIu64,
-              qv__operation_name(transaction.operation), transaction.read_version);
-    QV_TRY(member(",", "uuid", transaction.uuid, out, err));
-    TRY_PRINT("}");
-    return QV_OK;
+    return describe_transaction(snapshot, out, err);
 }
 
 qv_status qv__snapshot_describe(qv__snapshot *snapshot, qv__buffer *out, qv_error *err)

@@ -142,16 +142,13 @@ static qv_status parse_fragment(const Lance__Table__DataFragment *message, qv__a
             (qv__section){ message->inline_row_ids.data ? message->inline_row_ids.data : (const uint8_t *) "",
                            message->inline_row_ids.len };
     lineage->spilled = message->column_row_ids != NULL;
-    return QV_OK;
-}
-
-static qv_status unpack_fragment(ProtobufCBinaryData packed, qv__arena *arena, Lance__Table__DataFragment **out,
-                                 qv_error *err)
-{
-    ProtobufCMessage *message;
-
-    QV_TRY(qv__message_unpack(&lance__table__data_fragment__descriptor, packed.data, packed.len, arena, &message, err));
-    *out = (Lance__Table__DataFragment *) message;
+    if (message->has_inline_created_versions)
+        lineage->created = (qv__section){ message->inline_created_versions.data, message->inline_created_versions.len };
+    if (message->has_inline_last_updated_versions)
+        lineage->updated =
+            (qv__section){ message->inline_last_updated_versions.data, message->inline_last_updated_versions.len };
+    lineage->spilled_created = message->column_created_versions != NULL;
+    lineage->spilled_updated = message->column_last_updated_versions != NULL;
     return QV_OK;
 }
 
@@ -166,7 +163,7 @@ qv_status qv__fragments_parse(const Lance__Table__Manifest *head, qv__arena *are
         return qv__fail_nomem(err, n * sizeof *list);
     for (size_t i = 0; i < n; i++) {
         Lance__Table__DataFragment *message;
-        qv_status st = unpack_fragment(head->fragments[i], arena, &message, err);
+        qv_status st = qv__unpack_fragment(head->fragments[i], arena, &message, err);
         if (st != QV_OK)
             return qv__fail_in(err, st, "fragment %zu of the list", i);
         st = parse_fragment(message, arena, &list[i], &lines[i], err);
@@ -208,17 +205,44 @@ qv_status qv__data_format(const Lance__Table__Manifest *head, const qv__fragment
     return QV_OK;
 }
 
+/* ------------------------------------------------------------------ without unpacking */
+
+enum { FIELD_ID = 1, FIELD_DELETION = 3, FIELD_ROWS = 4, DELETION_ROWS = 4 };
+
+/* The last number under `number` in a packed message; 0 when there is none. */
+static qv_status find_number(const uint8_t *data, size_t len, uint32_t number, uint64_t *out, qv_error *err)
+{
+    qv__wire wire = { data, data + len };
+    qv__wire_field field;
+
+    *out = 0;
+    while (wire.at < wire.end) {
+        if (!qv__wire_next(&wire, &field))
+            return qv__fail(err, QV_CORRUPT, "a malformed fragment");
+        if (field.number == number && field.type == QV_WIRE_NUMBER)
+            *out = field.value;
+    }
+    return QV_OK;
+}
+
+qv_status qv__fragment_id(ProtobufCBinaryData packed, uint64_t *out, qv_error *err)
+{
+    return find_number(packed.data, packed.len, FIELD_ID, out, err);
+}
+
 qv_status qv__fragment_rows(ProtobufCBinaryData packed, uint64_t *physical, uint64_t *deleted, qv_error *err)
 {
-    qv_status st = QV_OK;
-    Lance__Table__DataFragment *message;
-    qv__arena arena;
+    qv__wire wire = { packed.data, packed.data + packed.len };
+    qv__wire_field field;
 
-    qv__arena_init(&arena, qv__message_limit(packed.len));
-    QV_CHECK(unpack_fragment(packed, &arena, &message, err));
-    *physical = message->physical_rows;
-    *deleted = message->deletion_file ? message->deletion_file->num_deleted_rows : 0;
-done:
-    qv__arena_reset(&arena);
-    return st;
+    *physical = *deleted = 0;
+    while (wire.at < wire.end) {
+        if (!qv__wire_next(&wire, &field))
+            return qv__fail(err, QV_CORRUPT, "a malformed fragment");
+        if (field.number == FIELD_ROWS && field.type == QV_WIRE_NUMBER)
+            *physical = field.value;
+        if (field.number == FIELD_DELETION && field.type == QV_WIRE_BYTES)
+            QV_TRY(find_number(field.data, field.len, DELETION_ROWS, deleted, err));
+    }
+    return QV_OK;
 }

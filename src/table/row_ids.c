@@ -8,141 +8,15 @@
 
 #include "table/table_private.h"
 
-/* ------------------------------------------------------------------ encoded arrays */
-
-typedef struct u64_view { /* n numbers of `width` bytes, each added to `base` */
-    const uint8_t *bytes;
-    size_t n, width;
-    uint64_t base;
-} u64_view;
-
-static qv_status view_array(const Lance__Table__EncodedU64Array *array, u64_view *out, qv_error *err)
-{
-    ProtobufCBinaryData data = { 0 };
-
-    *out = (u64_view){ .width = 8 };
-    if (array && array->u16_array) {
-        data = array->u16_array->offsets;
-        *out = (u64_view){ .width = 2, .base = array->u16_array->first };
-    } else if (array && array->u32_array) {
-        data = array->u32_array->offsets;
-        *out = (u64_view){ .width = 4, .base = array->u32_array->first };
-    } else if (array && array->u64_array) {
-        data = array->u64_array->values;
-    }
-    if (data.len % out->width)
-        return qv__fail(err, QV_CORRUPT, "%zu bytes of %zu-byte numbers", data.len, out->width);
-    out->bytes = data.data;
-    out->n = data.len / out->width;
-    return QV_OK;
-}
-
-static uint64_t view_get(const u64_view *view, size_t i)
-{
-    const uint8_t *at = view->bytes + i * view->width;
-
-    return view->base + (view->width == 2 ? qv__load_u16(at) : view->width == 4 ? qv__load_u32(at) : qv__load_u64(at));
-}
-
-/* ------------------------------------------------------------------ segments */
-
-typedef struct segment {
-    enum { SEGMENT_RANGE, SEGMENT_HOLES, SEGMENT_BITMAP, SEGMENT_ARRAY } form;
-    uint64_t start, end;
-    u64_view view; /* holes, or the values */
-    const uint8_t *bitmap;
-    uint64_t n;
-} segment;
-
-static qv_status check_range(uint64_t start, uint64_t end, qv_error *err)
-{
-    if (end < start)
-        return qv__fail(err, QV_CORRUPT, "a range of row ids from %" PRIu64 " to %" PRIu64, start, end);
-    return QV_OK;
-}
-
-static qv_status open_holes(const Lance__Table__U64RangeWithHoles *range, segment *out, qv_error *err)
-{
-    *out = (segment){ .form = SEGMENT_HOLES, .start = range->start, .end = range->end };
-    QV_TRY(check_range(out->start, out->end, err));
-    QV_TRY(view_array(range->holes, &out->view, err));
-    for (size_t i = 0; i < out->view.n; i++) {
-        uint64_t hole = view_get(&out->view, i);
-        if (hole < out->start || hole >= out->end || (i && hole <= view_get(&out->view, i - 1)))
-            return qv__fail(err, QV_CORRUPT, "hole %" PRIu64 " in a range of row ids is out of order", hole);
-    }
-    out->n = out->end - out->start - out->view.n;
-    return QV_OK;
-}
-
-static qv_status open_bitmap(const Lance__Table__U64RangeWithBitmap *range, segment *out, qv_error *err)
-{
-    *out = (segment){ .form = SEGMENT_BITMAP, .start = range->start, .end = range->end };
-    QV_TRY(check_range(out->start, out->end, err));
-    uint64_t n_bits = out->end - out->start;
-    if (n_bits / 8 + (n_bits % 8 != 0) > range->bitmap.len)
-        return qv__fail(err, QV_CORRUPT, "a bitmap of %zu bytes for %" PRIu64 " row ids", range->bitmap.len, n_bits);
-    out->bitmap = range->bitmap.data;
-    out->n = n_bits ? qv__bitmap_count(out->bitmap, 0, n_bits) : 0;
-    return QV_OK;
-}
-
-static qv_status open_segment(const Lance__Table__U64Segment *message, segment *out, qv_error *err)
-{
-    if (message->range) {
-        *out = (segment){ .form = SEGMENT_RANGE, .start = message->range->start, .end = message->range->end };
-        out->n = out->end - out->start;
-        return check_range(out->start, out->end, err);
-    }
-    if (message->range_with_holes)
-        return open_holes(message->range_with_holes, out, err);
-    if (message->range_with_bitmap)
-        return open_bitmap(message->range_with_bitmap, out, err);
-    *out = (segment){ .form = SEGMENT_ARRAY };
-    QV_TRY(view_array(message->sorted_array ? message->sorted_array : message->array, &out->view, err));
-    out->n = out->view.n;
-    return QV_OK;
-}
-
-/* Writes segment->n ids. */
-static void expand_segment(const segment *s, uint64_t *out)
-{
-    size_t hole = 0;
-
-    switch (s->form) {
-    case SEGMENT_RANGE:
-        for (uint64_t i = 0; i < s->n; i++)
-            out[i] = s->start + i;
-        break;
-    case SEGMENT_HOLES:
-        for (uint64_t id = s->start; id < s->end; id++) {
-            if (hole < s->view.n && view_get(&s->view, hole) == id)
-                hole++;
-            else
-                *out++ = id;
-        }
-        break;
-    case SEGMENT_BITMAP:
-        for (uint64_t i = 0; i < s->end - s->start; i++)
-            if (qv__bit_get(s->bitmap, i))
-                *out++ = s->start + i;
-        break;
-    case SEGMENT_ARRAY:
-        for (size_t i = 0; i < s->n; i++)
-            out[i] = view_get(&s->view, i);
-        break;
-    }
-}
-
 /* ------------------------------------------------------------------ sequences */
 
 static qv_status check_count(const Lance__Table__RowIdSequence *sequence, uint64_t n, qv_error *err)
 {
     uint64_t total = 0;
-    segment s;
+    qv__row_segment s;
 
     for (size_t i = 0; i < sequence->n_segments; i++) {
-        QV_TRY(open_segment(sequence->segments[i], &s, err));
+        QV_TRY(qv__row_segment_open(sequence->segments[i], &s, err));
         if (s.n > n - total)
             return qv__fail(err, QV_CORRUPT, "more row ids than the fragment's %" PRIu64 " rows", n);
         total += s.n;
@@ -167,14 +41,14 @@ qv_status qv__row_ids_expand(qv__section packed, uint64_t n, uint64_t *out, qv_e
     qv_status st = QV_OK;
     Lance__Table__RowIdSequence *sequence;
     qv__arena arena;
-    segment s;
+    qv__row_segment s;
 
     qv__arena_init(&arena, qv__message_limit(packed.len));
     QV_CHECK(unpack_sequence(packed, &arena, &sequence, err));
     QV_CHECK(check_count(sequence, n, err));
     for (size_t i = 0; i < sequence->n_segments; i++) {
-        QV_CHECK(open_segment(sequence->segments[i], &s, err));
-        expand_segment(&s, out);
+        QV_CHECK(qv__row_segment_open(sequence->segments[i], &s, err));
+        qv__row_segment_expand(&s, out);
         out += s.n;
     }
 done:
@@ -192,23 +66,21 @@ static void row_ids_destroy(qv__owner *owner)
     qv__free(row_ids);
 }
 
-#define HIDDEN_ROW_ID (-3)
-
-static qv_status find_hidden(const qv__fragment *f, size_t *out, qv_error *err)
+static qv_status find_hidden(const qv__fragment *f, int32_t id, size_t *out, qv_error *err)
 {
     for (size_t i = 0; i < f->n_files; i++) {
         for (size_t j = 0; j < f->files[i].n_fields; j++) {
-            if (f->files[i].field_ids[j] == HIDDEN_ROW_ID) {
+            if (f->files[i].field_ids[j] == id) {
                 *out = i;
                 return QV_OK;
             }
         }
     }
-    return qv__fail(err, QV_CORRUPT, "no data file holds the row ids");
+    return qv__fail(err, QV_CORRUPT, "no data file holds hidden column %" PRId32, id);
 }
 
-/* Row ids that were spilled into a data file: a uint64 column under a negative field id. */
-static qv_status read_hidden(qv__snapshot *snapshot, size_t fragment, uint64_t *out, qv_error *err)
+/* Numbers of rows that were spilled into a data file: a uint64 column under a negative field id. */
+qv_status qv__hidden_column_read(qv__snapshot *snapshot, size_t fragment, int32_t id, uint64_t *out, qv_error *err)
 {
     qv_status st = QV_OK;
     const qv__fragment *f = &snapshot->fragments[fragment];
@@ -219,16 +91,16 @@ static qv_status read_hidden(qv__snapshot *snapshot, size_t fragment, uint64_t *
     qv__file *file;
     size_t at = 0;
 
-    QV_TRY(find_hidden(f, &at, err));
+    QV_TRY(find_hidden(f, id, &at, err));
     QV_CHECK(qv__snapshot_file(snapshot, fragment, at, &file, err));
     QV_CHECK(qv__type_new(QV_TYPE_UINT64, &type, err));
-    QV_CHECK(qv__field_init(&field, "_rowid", type, false, err));
-    field.id = HIDDEN_ROW_ID;
+    QV_CHECK(qv__field_init(&field, "_hidden", type, false, err));
+    field.id = id;
     qv__column_map map = { f->files[at].field_ids, f->files[at].columns, f->files[at].n_fields };
     QV_CHECK(qv__column_open(file, &field, &map, &column, err));
     QV_CHECK(qv__column_read(column, 0, f->physical_rows, &array, err));
     if (array->null_count || (uint64_t) array->length != f->physical_rows)
-        QV_CHECK(qv__fail(err, QV_CORRUPT, "the column of row ids has nulls"));
+        QV_CHECK(qv__fail(err, QV_CORRUPT, "hidden column %" PRId32 " has nulls", id));
     if (f->physical_rows)
         memcpy(out, qv__array_values(array), f->physical_rows * sizeof *out);
 done:
@@ -236,6 +108,22 @@ done:
     qv__column_free(column);
     qv__field_clear(&field);
     qv__type_unref(type);
+    return st;
+}
+
+qv_status qv__row_ids_new(uint64_t n, qv__row_ids **out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__row_ids *row_ids;
+
+    QV_TRY(QV_NEW(&row_ids, 1, err));
+    qv__owner_init(&row_ids->owner, row_ids_destroy);
+    QV_CHECK(QV_NEW(&row_ids->ids, n, err));
+    *out = row_ids;
+    row_ids = NULL;
+done:
+    if (row_ids)
+        qv__owner_unref(&row_ids->owner);
     return st;
 }
 
@@ -247,13 +135,11 @@ qv_status qv__row_ids_load(qv__snapshot *snapshot, size_t fragment, qv__row_ids 
     qv__row_ids *row_ids = NULL;
 
     QV_CHECK(qv__snapshot_check_rows(snapshot, fragment, err));
-    QV_CHECK(QV_NEW(&row_ids, 1, err));
-    qv__owner_init(&row_ids->owner, row_ids_destroy);
-    QV_CHECK(QV_NEW(&row_ids->ids, f->physical_rows, err));
+    QV_CHECK(qv__row_ids_new(f->physical_rows, &row_ids, err));
     if (lineage->row_ids.data)
         QV_CHECK(qv__row_ids_expand(lineage->row_ids, f->physical_rows, row_ids->ids, err));
     else if (lineage->spilled)
-        QV_CHECK(read_hidden(snapshot, fragment, row_ids->ids, err));
+        QV_CHECK(qv__hidden_column_read(snapshot, fragment, QV_HIDDEN_ROW_ID, row_ids->ids, err));
     else if (f->physical_rows)
         QV_CHECK(qv__fail(err, QV_CORRUPT, "a table with stable row ids, but no row ids"));
     *out = row_ids;

@@ -84,6 +84,15 @@ static void share_columns(qv__fragment_cache *to, qv__fragment_cache *from, size
     atomic_store_explicit(&to->columns, slots, memory_order_relaxed);
 }
 
+static void share_numbers(_Atomic(qv__row_ids *) *to, _Atomic(qv__row_ids *) *from)
+{
+    qv__row_ids *numbers = atomic_load_explicit(from, memory_order_acquire);
+
+    if (numbers)
+        qv__owner_ref(&numbers->owner);
+    atomic_store_explicit(to, numbers, memory_order_relaxed);
+}
+
 static void share_fragment(qv__fragment_cache *to, qv__fragment_cache *from, size_t n_files)
 {
     for (size_t i = 0; i < n_files; i++) {
@@ -96,11 +105,9 @@ static void share_fragment(qv__fragment_cache *to, qv__fragment_cache *from, siz
         qv__owner_ref(&deletions->owner);
         atomic_store_explicit(&to->deletions, deletions, memory_order_relaxed);
     }
-    qv__row_ids *row_ids = atomic_load_explicit(&from->row_ids, memory_order_acquire);
-    if (row_ids) {
-        qv__owner_ref(&row_ids->owner);
-        atomic_store_explicit(&to->row_ids, row_ids, memory_order_relaxed);
-    }
+    share_numbers(&to->row_ids, &from->row_ids);
+    share_numbers(&to->created, &from->created);
+    share_numbers(&to->updated, &from->updated);
 }
 
 /* Fragments whose packed message did not change keep what the older snapshot has opened of them. */
@@ -246,6 +253,14 @@ qv_status qv__snapshot_newest(qv__snapshot *known, qv__snapshot **out, qv_error 
 
 /* ------------------------------------------------------------------ closing */
 
+static void drop_numbers(_Atomic(qv__row_ids *) *slot)
+{
+    qv__row_ids *numbers = atomic_load_explicit(slot, memory_order_relaxed);
+
+    if (numbers)
+        qv__owner_unref(&numbers->owner);
+}
+
 static void clear_cache(qv__fragment_cache *cache, size_t n_files, size_t n_columns)
 {
     for (size_t i = 0; cache->files && i < n_files; i++)
@@ -257,9 +272,9 @@ static void clear_cache(qv__fragment_cache *cache, size_t n_files, size_t n_colu
     qv__deletions *deletions = atomic_load_explicit(&cache->deletions, memory_order_relaxed);
     if (deletions)
         qv__owner_unref(&deletions->owner);
-    qv__row_ids *row_ids = atomic_load_explicit(&cache->row_ids, memory_order_relaxed);
-    if (row_ids)
-        qv__owner_unref(&row_ids->owner);
+    drop_numbers(&cache->row_ids);
+    drop_numbers(&cache->created);
+    drop_numbers(&cache->updated);
 }
 
 qv__snapshot *qv__snapshot_ref(qv__snapshot *snapshot)
@@ -281,6 +296,9 @@ void qv__snapshot_unref(qv__snapshot *snapshot)
     qv__row_index_free(atomic_load_explicit(&snapshot->row_index, memory_order_relaxed));
     if (snapshot->index_slot)
         qv__owner_unref(&snapshot->index_slot->owner);
+    qv__index_list *indices = atomic_load_explicit(&snapshot->indices, memory_order_relaxed);
+    if (indices)
+        qv__owner_unref(&indices->owner);
     qv__bases_clear(&snapshot->bases);
     qv__schema_unref(snapshot->schema);
     qv__schema_unref(snapshot->stored);

@@ -71,7 +71,7 @@ qv_status qv__snapshot_metadata(const qv__snapshot *snapshot, qv_metadata_kind k
 /* Fields of the primary key, in its order; *n 0: none. *enforced: Quiver refuses duplicates. The list is the caller's (qv__free). */
 qv_status qv__snapshot_primary_key(const qv__snapshot *snapshot, const qv__field ***fields, size_t *n, bool *enforced,
                                    qv_error *err);
-/* Versions in which rows [row, row + n) of a fragment were created and last changed; stable row ids only. */
+/* Versions in which rows [row, row + n) of a fragment were created and last changed; stable row ids only. Either may be NULL. */
 qv_status qv__snapshot_row_versions(qv__snapshot *snapshot, size_t fragment, uint64_t row, uint64_t n,
                                     uint64_t *created, uint64_t *updated, qv_error *err);
 

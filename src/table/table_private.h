@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "file/lance_schema.h"
 #include "file/message.h"
+#include "table/change.h"
 #include "json/json.h"
 #include "table/lance_table.pb-c.h"
 #include "table/table.h"
@@ -17,7 +18,7 @@
 
 typedef enum qv__names { QV_NAMES_V2, QV_NAMES_V1, QV_NAMES_DETACHED, QV_NAMES_OTHER } qv__names;
 
-#define QV_NAME_BYTES          96
+#define QV_NAME_BYTES          QV_FILE_NAME_BYTES
 #define QV_VERSIONS_FOLDER     "_versions"
 #define QV_TRANSACTIONS_FOLDER "_transactions"
 #define QV_DETACHED_BIT        (UINT64_C(1) << 63)
@@ -84,8 +85,10 @@ int64_t qv__manifest_timestamp(const Lance__Table__Manifest *head);
 
 /* What the reader needs to know of a fragment beyond qv__fragment. */
 typedef struct qv__lineage {
-    qv__section row_ids; /* packed RowIdSequence */
-    bool spilled;        /* row ids lie in a hidden column */
+    qv__section row_ids;          /* packed RowIdSequence */
+    qv__section created, updated; /* packed RowVersionSequence */
+    bool spilled;                 /* row ids lie in a hidden column */
+    bool spilled_created, spilled_updated;
 } qv__lineage;
 
 /* Unpacks and checks all fragments into `arena`; sections point into it. */
@@ -95,6 +98,7 @@ qv_status qv__fragments_parse(const Lance__Table__Manifest *head, qv__arena *are
 qv_status qv__data_format(const Lance__Table__Manifest *head, const qv__fragment *fragments, const char **out,
                           qv_error *err);
 bool qv__version_of_text(const char *text, qv__file_version *out); /* "2.0" "2.1" "2.2" */
+qv_status qv__fragment_id(ProtobufCBinaryData packed, uint64_t *out, qv_error *err);
 /* Rows and deleted rows of one packed fragment, for lists of versions. */
 qv_status qv__fragment_rows(ProtobufCBinaryData packed, uint64_t *physical, uint64_t *deleted, qv_error *err);
 
@@ -140,12 +144,13 @@ typedef struct qv__deletions {
     uint8_t *live;
 } qv__deletions;
 
-typedef struct qv__row_ids {
+typedef struct qv__row_ids { /* or versions: one number per row */
     qv__owner owner;
     uint64_t *ids; /* physical_rows of them */
 } qv__row_ids;
 
 typedef struct qv__row_index qv__row_index;
+typedef struct qv__index_list qv__index_list;
 
 /* Caches of one fragment. Each slot is filled once: whoever finds it empty makes the object and publishes it with a
  * compare-and-swap (release, seen by the acquire of every reader); who comes second drops its own. So nobody waits. */
@@ -157,7 +162,7 @@ typedef struct qv__fragment_cache {
     _Atomic(qv__file *) *files;         /* n_files; part of the snapshot's file_slots */
     _Atomic(qv__column_slot *) columns; /* one per field of the schema */
     _Atomic(qv__deletions *) deletions;
-    _Atomic(qv__row_ids *) row_ids;
+    _Atomic(qv__row_ids *) row_ids, created, updated;
 } qv__fragment_cache;
 
 /* See qv__snapshot_index_slot. */
@@ -181,6 +186,7 @@ struct qv__snapshot {
     qv__bases bases;
     _Atomic(qv__row_index *) row_index;
     qv__shared_slot *index_slot;
+    _Atomic(qv__index_list *) indices;
 };
 
 /* Takes the manifest, also on failure. `old` (may be NULL): a snapshot of the same table whose opened files are shared. */
@@ -191,7 +197,28 @@ qv_status qv__snapshot_file(qv__snapshot *snapshot, size_t fragment, size_t file
 /* physical_rows is about to size an allocation: large claims are first compared with the data file. */
 qv_status qv__snapshot_check_rows(qv__snapshot *snapshot, size_t fragment, qv_error *err);
 
-/* ------------------------------------------------------------------ deletions.c, row_ids.c */
+/* ------------------------------------------------------------------ row_segments.c */
+
+typedef struct qv__u64_view { /* n numbers of `width` bytes, each added to `base` */
+    const uint8_t *bytes;
+    size_t n, width;
+    uint64_t base;
+} qv__u64_view;
+typedef struct qv__row_segment {
+    enum { QV_SEGMENT_RANGE, QV_SEGMENT_HOLES, QV_SEGMENT_BITMAP, QV_SEGMENT_ARRAY } form;
+    uint64_t start, end;
+    qv__u64_view view; /* holes, or the values */
+    const uint8_t *bitmap;
+    uint64_t n;
+} qv__row_segment;
+qv_status qv__row_segment_open(const Lance__Table__U64Segment *message, qv__row_segment *out, qv_error *err);
+void qv__row_segment_expand(const qv__row_segment *segment, uint64_t *out); /* segment->n numbers */
+
+/* ------------------------------------------------------------------ deletions.c, row_ids.c, row_versions.c */
+
+enum { QV_HIDDEN_ROW_ID = -3, QV_HIDDEN_CREATED = -4, QV_HIDDEN_UPDATED = -5 };
+qv_status qv__hidden_column_read(qv__snapshot *snapshot, size_t fragment, int32_t id, uint64_t *out, qv_error *err);
+qv_status qv__row_ids_new(uint64_t n, qv__row_ids **out, qv_error *err);
 
 qv_status qv__deletions_load(qv__snapshot *snapshot, size_t fragment, qv__deletions **out, qv_error *err);
 /* Expands a packed RowIdSequence that must hold exactly n ids. */
@@ -207,73 +234,144 @@ qv_status qv__row_ids_check_unique(qv__snapshot *snapshot, qv_error *err);
 qv__fragment_column *qv__fragment_column_ref(qv__fragment_column *column);
 void qv__fragment_column_unref(qv__fragment_column *column);
 
-/* ------------------------------------------------------------------ transaction.c, conflicts.c */
+/* ------------------------------------------------------------------ pack.c */
 
-typedef enum qv__operation {
-    QV_OP_APPEND,
-    QV_OP_DELETE,
-    QV_OP_UPDATE,
-    QV_OP_CREATE_INDEX,
-    QV_OP_REWRITE,
-    QV_OP_OVERWRITE,
-    QV_OP_MERGE,
-    QV_OP_RESTORE,
-    QV_OP_RESERVE,
-    QV_OP_PROJECT,
-    QV_OP_CONFIG,
-    QV_OP_REPLACEMENT,
-    QV_OP_OVERLAY,
-    QV_OP_BASES,
-    QV_OP_MEM_WAL,
-    QV_OP_CLONE,
-    QV_OP_UNKNOWN
-} qv__operation;
+/* The message's bytes, in the arena. */
+qv_status qv__pack(const ProtobufCMessage *message, qv__arena *arena, ProtobufCBinaryData *out, qv_error *err);
+qv_status qv__unpack_fragment(ProtobufCBinaryData packed, qv__arena *arena, Lance__Table__DataFragment **out,
+                              qv_error *err);
+/* Row ids, and versions by row, in the shortest form that the format has. */
+qv_status qv__row_range_pack(uint64_t first, uint64_t n, qv__arena *arena, ProtobufCBinaryData *out, qv_error *err);
+qv_status qv__row_ids_pack(const uint64_t *ids, uint64_t n, qv__arena *arena, ProtobufCBinaryData *out, qv_error *err);
+qv_status qv__row_versions_pack(const uint64_t *versions, uint64_t n, qv__arena *arena, ProtobufCBinaryData *out,
+                                qv_error *err);
+qv_status qv__row_version_pack(uint64_t version, uint64_t n, qv__arena *arena, ProtobufCBinaryData *out,
+                               qv_error *err); /* the same for all */
+/* Schema fields and metadata as messages; `fields` is the caller's to clear. */
+qv_status qv__pack_metadata(const qv__metadata *metadata, qv__arena *arena, size_t *n,
+                            Lance__File__MetadataEntry ***out, qv_error *err);
+
+/* ------------------------------------------------------------------ deletions_write.c */
+
+/* A deletion file that a commit wrote for one fragment. It holds what was deleted in the version it was made on, too. */
+typedef struct qv__deletion_written {
+    bool done;
+    bool whole; /* no row is left: there is no file */
+    bool had;   /* the fragment had this deletion file before */
+    uint64_t had_version, had_id;
+    qv__deletion_file file;
+} qv__deletion_written;
+/* Deletes `rows` of a fragment of `on`, beside what is deleted already. What was written before is used again when it still
+ * fits, else removed. *meets: one of the rows is deleted already; then nothing is written. */
+qv_status qv__deletion_write(qv__snapshot *on, size_t fragment, uint64_t read_version, const roaring_bitmap_t *rows,
+                             qv__deletion_written *written, bool *meets, qv_error *err);
+void qv__deletion_discard(qv__store *table, uint64_t fragment_id, qv__deletion_written *written);
+
+/* ------------------------------------------------------------------ transaction.c, conflicts.c */
 
 typedef struct qv__transaction {
     qv__operation operation;
-    bool preserves_nullability; /* merge, project */
     uint64_t read_version;
     char uuid[64];
+    const Lance__Table__Transaction *message; /* in the arena; NULL: none was found */
 } qv__transaction;
 const char *qv__operation_name(qv__operation operation);
 /* The transaction that made this version: inline, or by its file. None found: QV_OP_UNKNOWN with an empty uuid. */
-qv_status qv__transaction_of(qv__store *table, const qv__manifest *manifest, qv__transaction *out, qv_error *err);
+qv_status qv__transaction_of(qv__store *table, const qv__manifest *manifest, qv__arena *arena, qv__transaction *out,
+                             qv_error *err);
 
 typedef enum qv__verdict { QV_VERDICT_OK, QV_VERDICT_RETRY, QV_VERDICT_CONFLICT } qv__verdict;
-/* May `mine` (append or overwrite) be committed on top of `theirs`? RETRY: only after a fresh look at the new version. */
-qv__verdict qv__conflict(qv__operation mine, const qv__transaction *theirs);
+/* What my change is once it is published. */
+qv__operation qv__change_operation(const qv__change *change);
+/* May mine be committed on top of theirs? RETRY: only after it was worked out anew on their version. `base` is what mine was
+ * worked out on. Rows that both delete, and files that both write, are looked at when the edit is made. */
+qv_status qv__conflict(const qv__change *mine, const qv__snapshot *base, const qv__transaction *theirs,
+                       qv__verdict *out, qv_error *err);
 
-/* ------------------------------------------------------------------ manifest_write.c */
+/* ------------------------------------------------------------------ edit.c: what a change does to the fragments of a version */
 
-/* A change to be committed: its new files and, for a new content, its schema. */
-typedef struct qv__new_fragment {
-    uint64_t rows;
-    char name[QV_NAME_BYTES];
-    qv__file_summary summary;
-} qv__new_fragment;
+typedef struct qv__changed_fragment {
+    size_t at;                         /* in the version's list */
+    ProtobufCBinaryData before, after; /* packed; after.data NULL: it goes */
+    bool has_deletion;
+} qv__changed_fragment;
 
-typedef struct qv__change {
-    qv__operation operation; /* QV_OP_APPEND or QV_OP_OVERWRITE */
-    bool create;
-    bool stable_row_ids;      /* create */
-    const char *format;       /* of the new files; "2.2" */
-    const qv__schema *stored; /* with ids: whole table (overwrite), columns present (append) */
-    size_t n_fragments;
-    const qv__new_fragment *fragments;
-    char uuid[37];
-} qv__change;
+typedef struct qv__added_fragment {
+    uint64_t id;
+    ProtobufCBinaryData packed;  /* for the manifest */
+    ProtobufCBinaryData outline; /* for the transaction */
+    bool is_moved;               /* stable row ids: no row is new */
+} qv__added_fragment;
+
+typedef struct qv__edit {
+    qv__snapshot *base, *on; /* borrowed; NULL: the first version. `base`: what the change was worked out on */
+    const qv__change *change;
+    qv__deletion_written *deletions; /* one per deletion of the change; the caller's */
+    uint64_t version;                /* that is being made */
+    bool stable;                     /* row ids */
+    qv__arena arena;
+    bool drops_all; /* of the old fragments none stays */
+    size_t n_changed, n_added;
+    qv__changed_fragment *changed; /* ascending */
+    qv__added_fragment *added;     /* ascending */
+    bool has_max_id;
+    uint64_t max_id, next_row_id;
+    bool worth_retry; /* with QV_CONFLICT */
+} qv__edit;
+/* Works the change out on edit->on. QV_CONFLICT: it does not fit any more. qv__edit_clear in every case. */
+qv_status qv__edit_make(qv__edit *edit, qv_error *err);
+void qv__edit_clear(qv__edit *edit);
+/* Position of a fragment in a version, or SIZE_MAX. */
+size_t qv__snapshot_find_fragment(const qv__snapshot *snapshot, uint64_t id);
+qv_status qv__edit_conflict(qv__edit *edit, qv_error *err, const char *format, ...) QV_PRINTF(3, 4);
+
+/* edit_files.c: fragments whose files change */
+void qv__new_file_message(const qv__new_file *file, Lance__Table__DataFile *out);
+qv_status qv__edit_join_file(qv__edit *edit, const qv__column_file *joined, Lance__Table__DataFragment *fragment,
+                             qv_error *err);
+/* Drops files that hold no field of the schema. *changed: there was one. */
+qv_status qv__edit_project(qv__edit *edit, const qv__schema *stored, qv_error *err);
+/* Do the fields of the change's new rows still exist as they were written? */
+qv_status qv__edit_check_schema(qv__edit *edit, qv_error *err);
+
+/* ------------------------------------------------------------------ transaction_write.c */
 
 /* The packed Transaction. */
-qv_status qv__change_transaction(const qv__change *change, uint64_t read_version, qv__buffer *out, qv_error *err);
-/* The whole manifest object that follows `base` (NULL: the first). `transaction` is embedded. */
-qv_status qv__change_manifest(const qv__change *change, const qv__manifest *base, uint64_t read_version,
+qv_status qv__change_transaction(const qv__edit *edit, uint64_t read_version, const char *uuid, qv__buffer *out,
+                                 qv_error *err);
+/* An entry of a packed IndexMetadata; both live as long as the arena. */
+qv_status qv__index_entry_read(ProtobufCBinaryData packed, qv__arena *arena, qv__index_entry *out, qv_error *err);
+/* IndexMetadata of an entry that was made (`packed` empty), or made from a read one. */
+qv_status qv__index_entry_pack(const qv__index_entry *entry, qv__arena *arena, ProtobufCBinaryData *out, qv_error *err);
+
+/* ------------------------------------------------------------------ index_section.c, index_edit.c */
+
+struct qv__index_list { /* filled once, as the caches of fragments are */
+    qv__owner owner;
+    qv__arena arena;
+    size_t n;
+    qv__index_entry *entries;
+};
+qv_status qv__index_list_parse(qv__section section, qv__index_list **out, qv_error *err);
+/* The index section of the next version: packed entries in `arena`. *same: it is that of `on`, byte for byte. */
+qv_status qv__edit_indices(qv__edit *edit, const qv__schema *schema, qv__arena *arena, bool *same,
+                           ProtobufCBinaryData **out, size_t *n, qv_error *err);
+
+/* ------------------------------------------------------------------ manifest_write.c, metadata_write.c */
+
+/* The whole manifest object. `transaction` is embedded, and published under its file's name. `restored`: whose content comes
+ * back (RESTORE), else NULL. */
+qv_status qv__change_manifest(qv__edit *edit, const qv__manifest *restored, uint64_t read_version, const char *uuid,
                               const qv__buffer *transaction, qv__buffer *out, qv_error *err);
+/* Applies the updates of a CONFIG change to a head; what is new lies in the arena. */
+qv_status qv__metadata_apply(const qv__change *change, Lance__Table__Manifest *head, qv__arena *arena, qv_error *err);
 
-/* ------------------------------------------------------------------ commit.c */
+/* ------------------------------------------------------------------ write_schema.c, write.c */
 
-/* Makes the change the newest version. `base` is the snapshot that the change was made for (NULL when creating). *committed
- * tells, also on failure, whether a version with the change may be visible: then its files must stay. */
-qv_status qv__commit(qv__store *table, qv__snapshot *base, const qv__change *change, qv__job *job, qv__snapshot **out,
-                     bool *committed, qv_error *err);
+/* The schema of new content: in stored form, numbered from first_id on. */
+qv_status qv__schema_for_files(const qv__schema *shown, qv__file_version version, int32_t first_id, qv__schema **out,
+                               qv_error *err);
+/* QV_UNSUPPORTED: files of this version hold such a column in another form. */
+qv_status qv__check_blob_form(const qv__field *stored, qv__file_version version, qv_error *err);
 
 #endif

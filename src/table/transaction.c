@@ -49,27 +49,21 @@ static qv__operation operation_of(const Lance__Table__Transaction *m)
                                      : QV_OP_UNKNOWN;
 }
 
-static qv_status parse(const uint8_t *bytes, size_t len, qv__transaction *out, qv_error *err)
+static qv_status parse(const uint8_t *bytes, size_t len, qv__arena *arena, qv__transaction *out, qv_error *err)
 {
-    qv_status st = QV_OK;
     ProtobufCMessage *message;
-    qv__arena arena;
 
-    qv__arena_init(&arena, qv__message_limit(len));
-    QV_CHECK(qv__message_unpack(&lance__table__transaction__descriptor, bytes, len, &arena, &message, err));
+    QV_TRY(qv__message_unpack(&lance__table__transaction__descriptor, bytes, len, arena, &message, err));
     const Lance__Table__Transaction *m = (const Lance__Table__Transaction *) message;
+    out->message = m;
     out->operation = operation_of(m);
     out->read_version = m->read_version;
-    out->preserves_nullability = m->merge     ? m->merge->preserves_nullability
-                                 : m->project ? m->project->preserves_nullability
-                                              : false;
     snprintf(out->uuid, sizeof out->uuid, "%s", m->uuid ? m->uuid : "");
-done:
-    qv__arena_reset(&arena);
-    return st;
+    return QV_OK;
 }
 
-qv_status qv__transaction_of(qv__store *table, const qv__manifest *manifest, qv__transaction *out, qv_error *err)
+qv_status qv__transaction_of(qv__store *table, const qv__manifest *manifest, qv__arena *arena, qv__transaction *out,
+                             qv_error *err)
 {
     qv_status st = QV_OK;
     const char *file = manifest->head->transaction_file;
@@ -78,14 +72,14 @@ qv_status qv__transaction_of(qv__store *table, const qv__manifest *manifest, qv_
     char *path = NULL;
 
     if (manifest->transaction.data) {
-        QV_CHECK(parse(manifest->transaction.data, manifest->transaction.len, &found, err));
+        QV_CHECK(parse(manifest->transaction.data, manifest->transaction.len, arena, &found, err));
     } else if (file && *file) {
         size_t len = strlen(file) + sizeof QV_TRANSACTIONS_FOLDER + 1;
         QV_CHECK(QV_NEW(&path, len, err));
         snprintf(path, len, QV_TRANSACTIONS_FOLDER "/%s", file);
         st = qv__store_get(table, path, MAX_TRANSACTION_BYTES, &bytes, err);
         if (st == QV_OK)
-            st = parse(bytes.data, bytes.len, &found, err);
+            st = parse(bytes.data, bytes.len, arena, &found, err);
         else if (st == QV_NOT_FOUND)
             st = QV_OK; /* cleaned up: stays unknown, which conflicts with everything */
         QV_CHECK(st);

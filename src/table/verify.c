@@ -73,6 +73,7 @@ static qv_status check_manifest(check *c)
     const qv__manifest *manifest = c->snapshot->manifest;
     uint64_t before = c->report.problems;
     qv__transaction transaction;
+    qv__arena arena;
     qv_error found = { 0 };
     char name[QV_NAME_BYTES];
     bool same = false;
@@ -86,8 +87,10 @@ static qv_status check_manifest(check *c)
     before = c->report.problems;
     QV_TRY(note(c, name, before, check_indices(manifest, &found), &found));
     before = c->report.problems;
-    QV_TRY(note(c, name, before, qv__transaction_of(c->snapshot->table, manifest, &transaction, &found), &found));
-    return QV_OK;
+    qv__arena_init(&arena, 0);
+    qv_status st = qv__transaction_of(c->snapshot->table, manifest, &arena, &transaction, &found);
+    qv__arena_reset(&arena);
+    return note(c, name, before, st, &found);
 }
 
 /* ------------------------------------------------------------------ data files */

@@ -1,113 +1,82 @@
-/* Writing rows: a stream goes into data files of at most max_rows_per_file rows, and all of them become one version. Memory
- * stays bounded by what the file writer holds. */
+/* Writing rows: a stream goes into data files of at most max_rows_per_file rows. Memory stays bounded by what the file writer
+ * holds. The files become visible with the commit of the change that names them; one that fails leaves none behind. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "arrow/compute/compute.h"
 #include "table/table_private.h"
 
-#define DEFAULT_ROWS_PER_FILE (UINT64_C(1) << 20)
-#define MAX_ROWS_PER_FILE     (UINT64_C(1) << 32)
-#define MAX_DEPTH             64
+#define DEFAULT_ROWS_PER_FILE  (UINT64_C(1) << 20)
+#define MAX_ROWS_PER_FILE      (UINT64_C(1) << 32)
+#define DEFAULT_BYTES_PER_FILE (UINT64_C(90) << 30)
 
 typedef struct ingest {
     qv__store *table;
-    const qv__write *options;
     qv__stream *data;
+    qv__file_profile profile;
+    qv__job *job;
     const qv__schema *target; /* what a batch's columns are held against: the stream's own fields, or the table's */
     size_t *columns;          /* column i of a batch is field columns[i] of the target */
     qv__schema *stored;       /* of the data files: the columns present, with ids */
     qv__file_version version;
-    uint64_t max_rows;
+    uint64_t max_rows, max_bytes;
     qv__file_writer *writer; /* of the file that is open */
     uint64_t rows_in_file;
     char name[QV_NAME_BYTES]; /* of the open file, below data/ */
-    qv__new_fragment *fragments;
-    size_t n_fragments, capacity;
-    qv_write_result result;
+    qv__new_fragments fragments;
+    size_t capacity;
 } ingest;
 
-/* ------------------------------------------------------------------ schemas */
+/* ------------------------------------------------------------------ new files */
 
-#define BLOB_MARK      "lance-encoding:blob"
-#define EXTENSION_NAME "ARROW:extension:name"
-#define BLOB_V2        "lance.blob.v2"
-
-static bool is_old_blob(const qv__field *field)
+static void data_path(const char *name, char out[QV_NAME_BYTES + 8])
 {
-    return qv__field_is_blob(field) && qv__metadata_get(&field->metadata, BLOB_MARK, NULL);
+    snprintf(out, QV_NAME_BYTES + 8, "data/%s", name);
 }
 
-/* In files of 2.2 the mark that makes a column a blob is an extension type, no longer an encoding. */
-static qv_status copy_metadata(const qv__field *from, qv__file_version version, qv__metadata *out, qv_error *err)
+static void remove_file(qv__store *table, const char *name)
 {
-    bool renew = version.minor >= 2 && is_old_blob(from);
+    char path[QV_NAME_BYTES + 8];
 
-    for (size_t i = 0; i < from->metadata.n; i++) {
-        const struct qv__metadata_pair *pair = &from->metadata.pairs[i];
-        if (!renew || strcmp(pair->key, BLOB_MARK) != 0)
-            QV_TRY(qv__metadata_set(out, pair->key, pair->value, pair->value_len, err));
+    data_path(name, path);
+    qv__store_delete(table, path, NULL);
+    path[strlen(path) - sizeof ".lance" + 1] = 0; /* blobs lie in a folder beside it */
+    qv__store_delete_tree(table, path, NULL);
+}
+
+void qv__new_file_clear(qv__new_file *file)
+{
+    qv__file_summary_clear(&file->summary);
+    file->name[0] = 0;
+}
+
+void qv__new_file_discard(qv__store *table, qv__new_file *file)
+{
+    if (file->name[0])
+        remove_file(table, file->name);
+    qv__new_file_clear(file);
+}
+
+void qv__new_fragments_clear(qv__new_fragments *fragments)
+{
+    for (size_t i = 0; i < fragments->n; i++) {
+        qv__new_file_clear(&fragments->items[i].file);
+        qv__free(fragments->items[i].row_ids);
+        qv__free(fragments->items[i].created);
+        qv__free(fragments->items[i].updated);
     }
-    return renew ? qv__metadata_set(out, EXTENSION_NAME, BLOB_V2, sizeof BLOB_V2 - 1, err) : QV_OK;
+    qv__free(fragments->items);
+    *fragments = (qv__new_fragments){ 0 };
 }
 
-/* A copy in which no field has an id, at any level. */
-static qv_status copy_without_ids(const qv__field *from, qv__file_version version, unsigned depth, qv__field *out,
-                                  qv_error *err)
+void qv__new_fragments_discard(qv__store *table, qv__new_fragments *fragments)
 {
-    qv_status st = QV_OK;
-    qv__field field = { 0 };
-    qv__type *type = NULL;
-
-    if (depth > MAX_DEPTH)
-        return qv__fail(err, QV_UNSUPPORTED, "columns nested deeper than %d", MAX_DEPTH);
-    if (from->type->n_children) {
-        QV_CHECK(qv__type_new(from->type->id, &type, err));
-        type->width = from->type->width;
-        type->ordered = from->type->ordered;
-        type->index_type = from->type->index_type ? qv__type_ref(from->type->index_type) : NULL;
-        QV_CHECK(QV_NEW(&type->children, from->type->n_children, err));
-        for (size_t i = 0; i < from->type->n_children; i++, type->n_children++)
-            QV_CHECK(copy_without_ids(&from->type->children[i], version, depth + 1, &type->children[i], err));
-    } else {
-        type = qv__type_ref(from->type);
-    }
-    QV_CHECK(qv__field_init(&field, from->name, type, from->nullable, err));
-    QV_CHECK(copy_metadata(from, version, &field.metadata, err));
-    field.id = -1;
-    *out = field;
-    field = (qv__field){ 0 };
-done:
-    qv__field_clear(&field);
-    qv__type_unref(type);
-    return st;
+    for (size_t i = 0; i < fragments->n; i++)
+        remove_file(table, fragments->items[i].file.name);
+    qv__new_fragments_clear(fragments);
 }
 
-/* The schema of new content: the stream's, in stored form, numbered afresh. */
-static qv_status new_schema(const qv__schema *shown, qv__file_version version, int32_t first_id, qv__schema **out,
-                            qv_error *err)
-{
-    qv_status st = QV_OK;
-    qv__schema *plain = NULL, *stored = NULL;
-    qv__field *fields = NULL;
-    size_t n = 0;
-
-    QV_CHECK(QV_NEW(&fields, shown->n_fields, err));
-    for (; n < shown->n_fields; n++)
-        QV_CHECK(copy_without_ids(&shown->fields[n], version, 1, &fields[n], err));
-    QV_CHECK(qv__schema_new(fields, n, &shown->metadata, &plain, err));
-    QV_CHECK(qv__schema_to_stored(plain, &stored, err));
-    QV_CHECK(qv__schema_assign_ids(stored, &first_id, err));
-    *out = stored;
-    stored = NULL;
-done:
-    for (size_t i = 0; i < n; i++)
-        qv__field_clear(&fields[i]);
-    qv__free(fields);
-    qv__schema_unref(plain);
-    qv__schema_unref(stored);
-    return st;
-}
+/* ------------------------------------------------------------------ columns */
 
 static qv_status match_column(const qv__field *given, const qv__schema *table, size_t *out, qv_error *err)
 {
@@ -124,32 +93,29 @@ static qv_status match_column(const qv__field *given, const qv__schema *table, s
     return QV_OK;
 }
 
-/* For an append: the table's fields that the stream brings, in the table's stored form and with its ids. */
-static qv_status present_schema(ingest *in, const qv__snapshot *base, qv_error *err)
+/* The table's fields that the stream brings, in the table's stored form and with its ids. */
+static qv_status take_table_fields(ingest *in, const qv__schema *shown, const qv__schema *stored, qv_error *err)
 {
     qv_status st = QV_OK;
-    const qv__schema *given = in->data->schema, *table = base->schema;
+    const qv__schema *given = in->data->schema;
     qv__field *fields = NULL;
     bool *seen = NULL;
 
     QV_CHECK(QV_NEW(&fields, given->n_fields, err));
-    QV_CHECK(QV_NEW(&seen, table->n_fields, err));
+    QV_CHECK(QV_NEW(&seen, shown->n_fields, err));
     for (size_t i = 0; i < given->n_fields; i++) {
-        QV_CHECK(match_column(&given->fields[i], table, &in->columns[i], err));
+        QV_CHECK(match_column(&given->fields[i], shown, &in->columns[i], err));
         if (seen[in->columns[i]])
             QV_CHECK(qv__fail(err, QV_SCHEMA, "column \"%.100s\" occurs twice", given->fields[i].name));
         seen[in->columns[i]] = true;
-        if (in->version.minor >= 2 && is_old_blob(&base->stored->fields[in->columns[i]]))
-            QV_CHECK(qv__fail(err, QV_UNSUPPORTED,
-                              "column \"%.100s\" is a blob of the first form, files of 2.2 hold the second",
-                              given->fields[i].name));
-        fields[i] = base->stored->fields[in->columns[i]]; /* borrowed: qv__schema_new copies */
+        QV_CHECK(qv__check_blob_form(&stored->fields[in->columns[i]], in->version, err));
+        fields[i] = stored->fields[in->columns[i]]; /* borrowed: qv__schema_new copies */
     }
-    for (size_t i = 0; i < table->n_fields; i++)
-        if (!seen[i] && !table->fields[i].nullable)
+    for (size_t i = 0; i < shown->n_fields; i++)
+        if (!seen[i] && !shown->fields[i].nullable)
             QV_CHECK(
-                qv__fail(err, QV_SCHEMA, "column \"%.100s\" is missing and may not be null", table->fields[i].name));
-    in->target = table;
+                qv__fail(err, QV_SCHEMA, "column \"%.100s\" is missing and may not be null", shown->fields[i].name));
+    in->target = shown;
     QV_CHECK(qv__schema_new(fields, given->n_fields, NULL, &in->stored, err));
 done:
     qv__free(seen);
@@ -157,26 +123,29 @@ done:
     return st;
 }
 
-static qv_status prepare(ingest *in, const qv__snapshot *base, qv_error *err)
+/* For new content the stream's own fields, numbered afresh. */
+static qv_status take_own_fields(ingest *in, const qv__snapshot *base, qv_error *err)
 {
-    const char *format = in->options->file_version ? in->options->file_version : base ? base->format : "2.2";
-    bool fresh = in->options->create || in->options->overwrite;
+    const Lance__Table__Manifest *head = base ? base->manifest->head : NULL;
+    bool lasting = head && head->writer_feature_flags & QV_FLAG_LASTING_FIELD_IDS && head->has_max_allocated_field_id;
 
+    in->target = in->data->schema;
+    if (lasting && head->max_allocated_field_id == INT32_MAX)
+        return qv__fail(err, QV_LIMIT, "the table has no field ids left");
+    return qv__schema_for_files(in->data->schema, in->version, lasting ? head->max_allocated_field_id + 1 : 0,
+                                &in->stored, err);
+}
+
+static qv_status begin(ingest *in, const char *format, qv_error *err)
+{
     if (!qv__version_of_text(format, &in->version))
         return qv__fail(err, QV_UNSUPPORTED, "file version \"%.32s\"; known are 2.0, 2.1 and 2.2", format);
-    in->max_rows = in->options->max_rows_per_file ? in->options->max_rows_per_file : DEFAULT_ROWS_PER_FILE;
-    in->max_rows = QV_MIN(in->max_rows, MAX_ROWS_PER_FILE);
+    in->max_rows = in->max_rows ? QV_MIN(in->max_rows, MAX_ROWS_PER_FILE) : DEFAULT_ROWS_PER_FILE;
+    in->max_bytes = in->max_bytes ? in->max_bytes : DEFAULT_BYTES_PER_FILE;
     QV_TRY(QV_NEW(&in->columns, in->data->schema->n_fields, err));
     for (size_t i = 0; i < in->data->schema->n_fields; i++)
         in->columns[i] = i;
-    if (!fresh)
-        return present_schema(in, base, err);
-    in->target = in->data->schema;
-    const Lance__Table__Manifest *head = base ? base->manifest->head : NULL;
-    bool lasting = head && head->writer_feature_flags & QV_FLAG_LASTING_FIELD_IDS && head->has_max_allocated_field_id;
-    if (lasting && head->max_allocated_field_id == INT32_MAX)
-        return qv__fail(err, QV_LIMIT, "the table has no field ids left");
-    return new_schema(in->data->schema, in->version, lasting ? head->max_allocated_field_id + 1 : 0, &in->stored, err);
+    return QV_OK;
 }
 
 /* ------------------------------------------------------------------ batches */
@@ -227,18 +196,13 @@ done:
 
 /* ------------------------------------------------------------------ files */
 
-static void data_path(const char *name, char out[QV_NAME_BYTES + 8])
-{
-    snprintf(out, QV_NAME_BYTES + 8, "data/%s", name);
-}
-
 static qv_status begin_file(ingest *in, qv_error *err)
 {
-    qv__writer_options options = { .version = in->version, .profile = in->options->profile };
+    qv__writer_options options = { .version = in->version, .profile = in->profile };
     char path[QV_NAME_BYTES + 8];
     uint8_t uuid[16];
 
-    options.threads = in->options->job ? qv__job_threads(in->options->job) : 0;
+    options.threads = in->job ? qv__job_threads(in->job) : 0;
     QV_TRY(qv__uuid_new(uuid, err));
     qv__data_file_name(uuid, in->name);
     data_path(in->name, path);
@@ -252,17 +216,14 @@ static qv_status finish_file(ingest *in, qv_error *err)
 
     if (!in->writer)
         return QV_OK;
-    QV_TRY(QV_GROW(&in->fragments, &in->capacity, in->n_fragments + 1, err));
-    qv__new_fragment *fragment = &in->fragments[in->n_fragments];
+    QV_TRY(QV_GROW(&in->fragments.items, &in->capacity, in->fragments.n + 1, err));
+    qv__new_fragment *fragment = &in->fragments.items[in->fragments.n];
     *fragment = (qv__new_fragment){ .rows = in->rows_in_file };
-    memcpy(fragment->name, in->name, sizeof fragment->name);
-    st = qv__file_writer_finish(in->writer, &fragment->summary, err);
+    memcpy(fragment->file.name, in->name, sizeof fragment->file.name);
+    st = qv__file_writer_finish(in->writer, &fragment->file.summary, err);
     qv__file_writer_free(in->writer);
     in->writer = NULL;
-    if (st == QV_OK) {
-        in->n_fragments++;
-        in->result.bytes += fragment->summary.size_bytes;
-    }
+    in->fragments.n += st == QV_OK;
     return st;
 }
 
@@ -280,10 +241,9 @@ static qv_status write_rows(ingest *in, const qv__array *batch, qv_error *err)
             return st;
         at += n;
         in->rows_in_file += (uint64_t) n;
-        in->result.rows += (uint64_t) n;
-        if (in->options->job)
-            QV_TRY(qv__job_tick(in->options->job, (uint64_t) n, 0, err));
-        if (in->rows_in_file == in->max_rows)
+        if (in->job)
+            QV_TRY(qv__job_tick(in->job, (uint64_t) n, 0, err));
+        if (in->rows_in_file == in->max_rows || qv__file_writer_size(in->writer) >= in->max_bytes)
             QV_TRY(finish_file(in, err));
     }
     return QV_OK;
@@ -328,36 +288,70 @@ done:
     return st;
 }
 
-static void remove_files(ingest *in)
+/* Nothing of the files stays unless they are wanted. */
+static void end(ingest *in)
 {
-    for (size_t i = 0; i < in->n_fragments; i++) {
-        char path[QV_NAME_BYTES + 8];
-        data_path(in->fragments[i].name, path);
-        qv__store_delete(in->table, path, NULL);
-        path[strlen(path) - sizeof ".lance" + 1] = 0; /* blobs lie in a folder beside it */
-        qv__store_delete_tree(in->table, path, NULL);
-    }
+    qv__file_writer_free(in->writer);
+    qv__new_fragments_discard(in->table, &in->fragments);
+    qv__free(in->columns);
+    qv__schema_unref(in->stored);
 }
 
-/* ------------------------------------------------------------------ the whole */
-
-static qv_status commit(ingest *in, qv__snapshot *base, qv__snapshot **out, bool *committed, qv_error *err)
+static void hand_over(ingest *in, qv__new_fragments *out)
 {
-    bool fresh = in->options->create || in->options->overwrite;
-    qv__change change = { .operation = fresh ? QV_OP_OVERWRITE : QV_OP_APPEND,
-                          .create = in->options->create,
-                          .stable_row_ids = in->options->stable_row_ids,
-                          .format = in->version.minor == 0   ? "2.0"
-                                    : in->version.minor == 1 ? "2.1"
-                                                             : "2.2",
-                          .stored = in->stored,
-                          .n_fragments = in->n_fragments,
-                          .fragments = in->fragments };
-    uint8_t uuid[16];
+    *out = in->fragments;
+    in->fragments = (qv__new_fragments){ 0 };
+}
 
-    QV_TRY(qv__uuid_new(uuid, err));
-    qv__uuid_print(uuid, change.uuid);
-    return qv__commit(in->table, base, &change, in->options->job, out, committed, err);
+/* ------------------------------------------------------------------ for changes that are worked out elsewhere */
+
+qv_status qv__write_fragments(qv__store *table, qv__snapshot *base, qv__stream *rows, const qv__write_rows *options,
+                              qv__new_fragments *out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    ingest in = { .table = table,
+                  .data = rows,
+                  .profile = options->profile,
+                  .job = options->job,
+                  .max_rows = options->max_rows_per_file,
+                  .max_bytes = options->max_bytes_per_file };
+
+    QV_CHECK(begin(&in, base->format, err));
+    QV_CHECK(take_table_fields(&in, base->schema, base->stored, err));
+    QV_CHECK(write_stream(&in, err));
+    hand_over(&in, out);
+done:
+    end(&in);
+    return st;
+}
+
+qv_status qv__write_columns(qv__store *table, qv__snapshot *base, const qv__schema *stored, qv__stream *rows,
+                            uint64_t physical_rows, qv__job *job, qv__new_file *out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    ingest in = { .table = table, .data = rows, .job = job, .max_rows = MAX_ROWS_PER_FILE, .max_bytes = UINT64_MAX };
+    qv__schema *shown = NULL;
+
+    QV_CHECK(begin(&in, base->format, err));
+    QV_CHECK(qv__schema_to_shown(stored, &shown, err));
+    QV_CHECK(take_table_fields(&in, shown, stored, err));
+    QV_CHECK(write_stream(&in, err));
+    if (in.fragments.n != 1 || in.fragments.items[0].rows != physical_rows)
+        QV_CHECK(qv__fail(err, QV_INVALID, "%" PRIu64 " rows of new columns for a fragment of %" PRIu64,
+                          in.fragments.n == 1 ? in.fragments.items[0].rows : 0, physical_rows));
+    *out = in.fragments.items[0].file;
+    in.fragments.n = 0; /* taken */
+done:
+    end(&in);
+    qv__schema_unref(shown);
+    return st;
+}
+
+/* ------------------------------------------------------------------ whole writes */
+
+static const char *format_text(qv__file_version version)
+{
+    return version.minor == 0 ? "2.0" : version.minor == 1 ? "2.1" : "2.2";
 }
 
 static qv_status check_base(const qv__write *options, const qv__snapshot *base, qv_error *err)
@@ -373,30 +367,58 @@ static qv_status check_base(const qv__write *options, const qv__snapshot *base, 
     return qv__flags_check_write(base->manifest->head, err);
 }
 
+static qv_status commit(ingest *in, const qv__write *options, qv__snapshot *base, qv__snapshot **out, bool *committed,
+                        qv_error *err)
+{
+    bool fresh = options->create || options->overwrite;
+    qv__commit_end end = { 0 };
+    qv__change change = { .operation = fresh ? QV_OP_OVERWRITE : QV_OP_APPEND,
+                          .create = options->create,
+                          .stable_row_ids = options->stable_row_ids,
+                          .format = format_text(in->version),
+                          .stored = fresh ? in->stored : NULL,
+                          .fragments = &in->fragments };
+
+    qv_status st = qv__commit(in->table, base, &change, options->job, out, &end, err);
+    *committed = end.committed;
+    return st;
+}
+
+static void sum_up(const ingest *in, const qv__snapshot *made, qv_write_result *result)
+{
+    *result = (qv_write_result){ .version = qv__snapshot_version(made) };
+    for (size_t i = 0; i < in->fragments.n; i++) {
+        result->rows += in->fragments.items[i].rows;
+        result->bytes += in->fragments.items[i].file.summary.size_bytes;
+    }
+}
+
 qv_status qv__table_write(qv__store *table, qv__snapshot *base, qv__stream *data, const qv__write *options,
                           qv_write_result *result, qv__snapshot **out, qv_error *err)
 {
     qv_status st = QV_OK;
-    ingest in = { .table = table, .options = options, .data = data };
+    ingest in = { .table = table,
+                  .data = data,
+                  .profile = options->profile,
+                  .job = options->job,
+                  .max_rows = options->max_rows_per_file };
     qv__snapshot *snapshot = NULL;
     bool committed = false;
 
     QV_CHECK(check_base(options, base, err));
-    QV_CHECK(prepare(&in, base, err));
+    QV_CHECK(begin(&in, options->file_version ? options->file_version : base ? base->format : "2.2", err));
+    if (options->create || options->overwrite)
+        QV_CHECK(take_own_fields(&in, base, err));
+    else
+        QV_CHECK(take_table_fields(&in, base->schema, base->stored, err));
     QV_CHECK(write_stream(&in, err));
-    QV_CHECK(commit(&in, base, &snapshot, &committed, err));
-    in.result.version = qv__snapshot_version(snapshot);
+    QV_CHECK(commit(&in, options, base, &snapshot, &committed, err));
     if (result)
-        *result = in.result;
+        sum_up(&in, snapshot, result);
     *out = snapshot;
 done:
-    qv__file_writer_free(in.writer);
-    if (st != QV_OK && !committed)
-        remove_files(&in);
-    for (size_t i = 0; i < in.n_fragments; i++)
-        qv__file_summary_clear(&in.fragments[i].summary);
-    qv__free(in.fragments);
-    qv__free(in.columns);
-    qv__schema_unref(in.stored);
+    if (committed) /* also after a failure: the files may be part of a version */
+        qv__new_fragments_clear(&in.fragments);
+    end(&in);
     return st;
 }

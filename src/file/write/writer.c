@@ -412,6 +412,8 @@ static qv_status summarize(const qv__file_writer *w, qv__file_summary *out, qv_e
     return QV_OK;
 }
 
+uint64_t qv__file_writer_size(const qv__file_writer *writer) { return qv__upload_size(writer->upload); }
+
 qv_status qv__file_writer_finish(qv__file_writer *writer, qv__file_summary *summary, qv_error *err)
 {
     qv_status st = QV_OK;

@@ -318,11 +318,22 @@ static void test_bad_json(void **state)
 
 /* ------------------------------------------------------------------ writers meet */
 
+static void expect_transaction(const qv__snapshot *s, qv__operation operation, uint64_t read_version)
+{
+    qv__transaction transaction;
+    qv__arena arena;
+
+    qv__arena_init(&arena, 0);
+    QVT_OK(qv__transaction_of(s->table, s->manifest, &arena, &transaction, &err));
+    assert_int_equal(transaction.operation, operation);
+    assert_int_equal(transaction.read_version, read_version);
+    qv__arena_reset(&arena);
+}
+
 static void test_stale_append(void **state)
 {
     qv__store *store = fresh_store();
     qv__snapshot *s = NULL, *stale, *out;
-    qv__transaction transaction;
 
     (void) state;
     write_rows(store, &s, NULL, 0, 10);
@@ -332,9 +343,7 @@ static void test_stale_append(void **state)
     QVT_OK(qvt_table_write(store, stale, NULL, 40, 10, &out, &err));
     assert_int_equal(qv__snapshot_version(out), 5);
     qvt_table_expect(out, 0, 50);
-    QVT_OK(qv__transaction_of(store, out->manifest, &transaction, &err));
-    assert_int_equal(transaction.operation, QV_OP_APPEND);
-    assert_int_equal(transaction.read_version, 1);
+    expect_transaction(out, QV_OP_APPEND, 1);
     qv__snapshot_unref(out);
     qv__snapshot_unref(stale);
     qv__snapshot_unref(s);
@@ -346,7 +355,6 @@ static void test_overwrites_meet(void **state)
     qv__store *store = fresh_store();
     qv__snapshot *s = NULL, *stale, *out = NULL;
     qv__write overwrite = { .overwrite = true };
-    qv__transaction transaction;
 
     (void) state;
     write_rows(store, &s, NULL, 0, 10);
@@ -358,8 +366,7 @@ static void test_overwrites_meet(void **state)
     assert_int_equal(count_names(store, "_transactions"), 2);
     QVT_OK(qvt_table_write(store, stale, &overwrite, 200, 10, &out, &err)); /* looks again, then replaces */
     assert_int_equal(qv__snapshot_version(out), 3);
-    QVT_OK(qv__transaction_of(store, out->manifest, &transaction, &err));
-    assert_int_equal(transaction.read_version, 2);
+    expect_transaction(out, QV_OP_OVERWRITE, 2);
     assert_int_equal(count_names(store, "_transactions"), 3);
     qvt_table_expect(out, 200, 10);
     qv__snapshot_unref(out);
@@ -571,32 +578,6 @@ static void test_foreign_fields(void **state)
     qv__store_unref(store);
 }
 
-/* ------------------------------------------------------------------ rules */
-
-static void test_conflicts(void **state)
-{
-    qv__transaction theirs = { .operation = QV_OP_APPEND };
-
-    (void) state;
-    for (int op = 0; op <= QV_OP_UNKNOWN; op++) {
-        bool harmless = op != QV_OP_MEM_WAL && op != QV_OP_UNKNOWN;
-        theirs.operation = (qv__operation) op;
-        theirs.preserves_nullability = true;
-        assert_int_equal(qv__conflict(QV_OP_APPEND, &theirs), harmless && op != QV_OP_OVERWRITE && op != QV_OP_RESTORE
-                                                                  ? QV_VERDICT_OK
-                                                                  : QV_VERDICT_CONFLICT);
-        assert_int_equal(qv__conflict(QV_OP_OVERWRITE, &theirs), op == QV_OP_OVERWRITE ? QV_VERDICT_RETRY
-                                                                 : harmless            ? QV_VERDICT_OK
-                                                                                       : QV_VERDICT_CONFLICT);
-    }
-    theirs.preserves_nullability = false;
-    theirs.operation = QV_OP_PROJECT;
-    assert_int_equal(qv__conflict(QV_OP_APPEND, &theirs), QV_VERDICT_RETRY);
-    theirs.operation = QV_OP_MERGE;
-    assert_int_equal(qv__conflict(QV_OP_APPEND, &theirs), QV_VERDICT_RETRY);
-    assert_int_equal(qv__conflict(QV_OP_OVERWRITE, &theirs), QV_VERDICT_OK);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -607,7 +588,6 @@ int main(void)
         cmocka_unit_test(test_stale_append),   cmocka_unit_test(test_overwrites_meet),
         cmocka_unit_test(test_made_anew),      cmocka_unit_test(test_hole),
         cmocka_unit_test(test_many_writers),   cmocka_unit_test(test_foreign_fields),
-        cmocka_unit_test(test_conflicts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
