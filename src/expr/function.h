@@ -24,7 +24,8 @@ typedef struct qv__cell {
         int64_t i; /* integers of every width, dates, timestamps */
         double f;
     };
-    qv__buffer text; /* strings and binary; empty when the function is called */
+    qv__buffer text;    /* strings and binary; empty when the function is called */
+    qv__buffer scratch; /* the function's own, kept from row to row */
 } qv__cell;
 
 struct qv__function {

@@ -45,12 +45,50 @@ qv_status qv__json_quote(const char *text, size_t len, qv__buffer *out, qv_error
 
 /* One value inside a document, which it points into. */
 typedef struct qv__jsonb_value {
-    uint32_t entry;
+    uint32_t entry; /* its kind and length */
     const uint8_t *data;
     size_t len;
 } qv__jsonb_value;
-/* The value of a key of a document that is an object; false: there is none, or the bytes are no such document. */
+/* The whole document as a value; false: no JSONB. Here and below, broken bytes look like a value that is not there. */
+bool qv__jsonb_root(const uint8_t *bytes, size_t len, qv__jsonb_value *out);
+/* As compact JSON text; appends. */
+qv_status qv__jsonb_print(const qv__jsonb_value *value, qv__buffer *out, qv_error *err);
+/* The value of a key of a document that is an object. */
 bool qv__jsonb_find(const uint8_t *bytes, size_t len, const char *key, qv__jsonb_value *out);
+/* The same of an object inside. */
+bool qv__jsonb_member(const qv__jsonb_value *value, const uint8_t *key, size_t key_len, qv__jsonb_value *out);
+bool qv__jsonb_array_length(const qv__jsonb_value *value, size_t *out); /* false: no array */
+
+/* The elements of an array, or the values of an object, one after the other. */
+typedef struct qv__jsonb_children {
+    size_t left;
+    const uint8_t *entries, *payload, *end;
+} qv__jsonb_children;
+bool qv__jsonb_children_of(const qv__jsonb_value *value, qv__jsonb_children *out);
+bool qv__jsonb_next(qv__jsonb_children *children, qv__jsonb_value *out);
+
+/* A number: `kind` QV_JSONB_UINT, _INT (negative) or _FLOAT says which member counts. */
+typedef struct qv__jsonb_number {
+    int kind;
+    union {
+        uint64_t u;
+        int64_t i;
+        double f;
+    };
+} qv__jsonb_number;
+bool qv__jsonb_number_of(const qv__jsonb_value *value, qv__jsonb_number *out);
 bool qv__jsonb_u64(const qv__jsonb_value *value, uint64_t *out);
+
+/* A path into documents (path.c). Immutable: threads share it. QV_INVALID: the place. */
+typedef struct qv__json_path qv__json_path;
+qv_status qv__json_path_parse(const uint8_t *text, size_t len, qv__json_path **out, qv_error *err);
+void qv__json_path_free(qv__json_path *path);
+typedef struct qv__jsonb_values {
+    qv__jsonb_value *items; /* to be freed */
+    size_t n, capacity;
+} qv__jsonb_values;
+/* The values that the path leads to, in the document's order; none is no failure. */
+qv_status qv__json_path_select(const qv__json_path *path, const qv__jsonb_value *root, qv__jsonb_values *found,
+                               qv_error *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* JSONB to compact JSON text, and the look-up of a key. Entries are read where they lie; every length is checked against the
+/* JSONB to compact JSON text. Entries are read where they lie; every length is checked against the
  * container's bytes before it is followed. */
 #include <float.h>
 #include <inttypes.h>
@@ -6,12 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/alloc.h"
-#include "base/bytes.h"
-#include "base/utf8.h"
-#include "json/json.h"
-
-static uint32_t load_be32(const uint8_t *from) { return __builtin_bswap32(qv__load_u32(from)); }
+#include "json/json_private.h"
 
 static uint64_t load_be(const uint8_t *from, size_t width)
 {
@@ -170,61 +165,23 @@ static qv_status decode_entry(uint32_t entry, const uint8_t *payload, unsigned d
     }
 }
 
-typedef struct container {
-    uint32_t kind;
-    size_t n, n_entries;
-    const uint8_t *entries, *payload, *end;
-} container;
-
-static qv_status open_container(const uint8_t *bytes, size_t len, container *out, qv_error *err)
+static qv_status decode_object(qv__jsonb_container *c, unsigned depth, qv__buffer *out, qv_error *err)
 {
-    if (len < 4)
-        return qv__fail(err, QV_CORRUPT, "JSONB: %zu bytes are too few", len);
-    uint32_t header = load_be32(bytes);
-    *out = (container){ .kind = header & QV_JSONB_KIND_MASK, .n = header & QV_JSONB_COUNT_MASK };
-    if (out->kind != QV_JSONB_ARRAY && out->kind != QV_JSONB_OBJECT && out->kind != QV_JSONB_SCALAR)
-        return qv__fail(err, QV_CORRUPT, "JSONB: a header of 0x%08" PRIx32, header);
-    if (out->kind == QV_JSONB_SCALAR)
-        out->n = 1;
-    out->n_entries = out->kind == QV_JSONB_OBJECT ? 2 * out->n : out->n;
-    if (out->n_entries > (len - 4) / 4)
-        return qv__fail(err, QV_CORRUPT, "JSONB: %zu entries in %zu bytes", out->n_entries, len);
-    out->entries = bytes + 4;
-    out->payload = out->entries + 4 * out->n_entries;
-    out->end = bytes + len;
-    return QV_OK;
-}
-
-/* Cuts the next payload off. */
-static qv_status take_payload(container *c, uint32_t entry, const uint8_t **payload, qv_error *err)
-{
-    size_t len = entry & QV_JSONB_LENGTH_MASK;
-
-    if (len > (size_t) (c->end - c->payload))
-        return qv__fail(err, QV_CORRUPT, "JSONB: an entry of %zu bytes where %zu are left", len,
-                        (size_t) (c->end - c->payload));
-    *payload = c->payload;
-    c->payload += len;
-    return QV_OK;
-}
-
-static qv_status decode_object(container *c, unsigned depth, qv__buffer *out, qv_error *err)
-{
-    container keys = *c;
+    qv__jsonb_container keys = *c;
     const uint8_t *payload = NULL;
 
     for (size_t i = 0; i < c->n; i++) /* the values come after all keys */
-        QV_TRY(take_payload(c, load_be32(c->entries + 4 * i), &payload, err));
+        QV_TRY(qv__jsonb_take(c, qv__load_be32(c->entries + 4 * i), &payload, err));
     QV_TRY(append_text(out, "{", err));
     for (size_t i = 0; i < c->n; i++) {
-        uint32_t key = load_be32(c->entries + 4 * i), value = load_be32(c->entries + 4 * (c->n + i));
+        uint32_t key = qv__load_be32(c->entries + 4 * i), value = qv__load_be32(c->entries + 4 * (c->n + i));
         if ((key & QV_JSONB_ENTRY_MASK) != QV_JSONB_STRING)
             return qv__fail(err, QV_CORRUPT, "JSONB: a key that is not a string");
         QV_TRY(append_text(out, i ? "," : "", err));
-        QV_TRY(take_payload(&keys, key, &payload, err));
+        QV_TRY(qv__jsonb_take(&keys, key, &payload, err));
         QV_TRY(decode_entry(key, payload, depth, out, err));
         QV_TRY(append_text(out, ":", err));
-        QV_TRY(take_payload(c, value, &payload, err));
+        QV_TRY(qv__jsonb_take(c, value, &payload, err));
         QV_TRY(decode_entry(value, payload, depth, out, err));
     }
     return append_text(out, "}", err);
@@ -233,20 +190,20 @@ static qv_status decode_object(container *c, unsigned depth, qv__buffer *out, qv
 static qv_status decode_container(const uint8_t *bytes, size_t len, unsigned depth, qv__buffer *out, qv_error *err)
 {
     const uint8_t *payload = NULL;
-    container c;
+    qv__jsonb_container c;
 
     if (depth >= QV_JSON_MAX_DEPTH) /* the outermost is 0 */
         return qv__fail(err, QV_CORRUPT, "JSONB: nested deeper than %d", QV_JSON_MAX_DEPTH);
-    QV_TRY(open_container(bytes, len, &c, err));
+    QV_TRY(qv__jsonb_open(bytes, len, &c, err));
     if (c.kind == QV_JSONB_SCALAR && depth)
         return qv__fail(err, QV_CORRUPT, "JSONB: a scalar document inside another");
     if (c.kind == QV_JSONB_OBJECT)
         return decode_object(&c, depth, out, err);
     QV_TRY(append_text(out, c.kind == QV_JSONB_ARRAY ? "[" : "", err));
     for (size_t i = 0; i < c.n; i++) {
-        uint32_t entry = load_be32(c.entries + 4 * i);
+        uint32_t entry = qv__load_be32(c.entries + 4 * i);
         QV_TRY(append_text(out, i ? "," : "", err));
-        QV_TRY(take_payload(&c, entry, &payload, err));
+        QV_TRY(qv__jsonb_take(&c, entry, &payload, err));
         QV_TRY(decode_entry(entry, payload, depth, out, err));
     }
     return append_text(out, c.kind == QV_JSONB_ARRAY ? "]" : "", err);
@@ -257,39 +214,7 @@ qv_status qv__jsonb_decode(const uint8_t *bytes, size_t len, qv__buffer *out, qv
     return decode_container(bytes, len, 0, out, err);
 }
 
-/* ------------------------------------------------------------------ look-up */
-
-bool qv__jsonb_find(const uint8_t *bytes, size_t len, const char *key, qv__jsonb_value *out)
+qv_status qv__jsonb_print(const qv__jsonb_value *value, qv__buffer *out, qv_error *err)
 {
-    size_t key_len = strlen(key), found;
-    const uint8_t *at = NULL;
-    uint32_t entry = 0;
-    container c;
-
-    if (open_container(bytes, len, &c, NULL) != QV_OK || c.kind != QV_JSONB_OBJECT)
-        return false;
-    found = c.n;
-    for (size_t i = 0; i < c.n; i++) {
-        uint32_t e = load_be32(c.entries + 4 * i);
-        if (take_payload(&c, e, &at, NULL) != QV_OK)
-            return false;
-        if ((e & QV_JSONB_LENGTH_MASK) == key_len && memcmp(at, key, key_len) == 0)
-            found = i;
-    }
-    for (size_t i = 0; found < c.n && i <= found; i++) {
-        entry = load_be32(c.entries + 4 * (c.n + i));
-        if (take_payload(&c, entry, &at, NULL) != QV_OK)
-            return false;
-    }
-    *out = (qv__jsonb_value){ entry, at, found < c.n ? entry & QV_JSONB_LENGTH_MASK : 0 };
-    return found < c.n;
-}
-
-bool qv__jsonb_u64(const qv__jsonb_value *value, uint64_t *out)
-{
-    if ((value->entry & QV_JSONB_ENTRY_MASK) != QV_JSONB_NUMBER || !value->len || value->len > 9 ||
-        (value->data[0] != QV_JSONB_UINT && value->data[0] != QV_JSONB_ZERO))
-        return false;
-    *out = load_be(value->data + 1, value->len - 1);
-    return true;
+    return decode_entry(value->entry, value->data, 0, out, err);
 }

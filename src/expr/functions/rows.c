@@ -154,6 +154,7 @@ static qv_status eval_fixed_rows(const qv__call *call, qv__array **out, qv_error
     qv__cell cell = { 0 };
 
     qv__buffer_init(&cell.text, QV_TEXT_MAX);
+    qv__buffer_init(&cell.scratch, SIZE_MAX);
     QV_TRY(qv__result_begin(call, &result, err));
     for (size_t i = 0; i < call->n; i++) {
         if (!qv__bit_get(result.valid, i))
@@ -168,6 +169,7 @@ static qv_status eval_fixed_rows(const qv__call *call, qv__array **out, qv_error
     qv__result_end(&result, out);
 done:
     qv__buffer_free(&cell.text);
+    qv__buffer_free(&cell.scratch);
     qv__result_drop(&result);
     return st;
 }
@@ -180,6 +182,7 @@ static qv_status eval_text_rows(const qv__call *call, qv__array **out, qv_error 
     qv__cell cell = { 0 };
 
     qv__buffer_init(&cell.text, QV_TEXT_MAX);
+    qv__buffer_init(&cell.scratch, SIZE_MAX);
     QV_CHECK(qv__call_ready(call, &ready, err));
     QV_CHECK(qv__builder_new(call->node->type, &builder, err));
     for (size_t i = 0; i < call->n; i++) {
@@ -196,6 +199,7 @@ static qv_status eval_text_rows(const qv__call *call, qv__array **out, qv_error 
 done:
     qv__builder_free(builder);
     qv__buffer_free(&cell.text);
+    qv__buffer_free(&cell.scratch);
     qv__free(ready);
     return st;
 }
