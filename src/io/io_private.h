@@ -22,6 +22,16 @@ typedef struct qv__backend {
     qv_status (*list)(qv__store *store, const char *path, qv__list_fn fn, void *ctx, qv_error *err);
     qv_status (*delete_object)(qv__store *store, const char *path, qv_error *err);
     qv_status (*delete_tree)(qv__store *store, const char *path, qv_error *err);
+    qv_status (*info)(qv__store *store, const char *path, qv__object_info *out, qv_error *err);
+    qv_status (*sync_names)(qv__store *store, const char *folder, qv_error *err); /* after unlink and rename */
+    qv_status (*unlink)(qv__store *store, const char *path, qv_error *err);       /* a missing one is fine */
+    qv_status (*rename)(qv__store *store, const char *from, const char *to, qv_error *err);
+    qv_status (*sweep)(qv__store *store, const char *folder, int64_t before_ns, uint64_t *bytes, qv_error *err);
+    qv_status (*lock_take)(qv__store *store, const char *path, qv__lock *lock, qv_error *err);
+    void (*lock_release)(qv__lock *lock);
+    qv_status (*log_create)(qv__store *store, const char *path, qv__log *log, qv_error *err);
+    qv_status (*log_append)(qv__log *log, const void *bytes, size_t n, qv_error *err);
+    qv_status (*log_sync)(qv__log *log, qv_error *err);
 } qv__backend;
 
 struct qv__store {
@@ -39,6 +49,20 @@ struct qv__upload {
     bool failed; /* bytes are missing: commit must not succeed */
 };
 
+struct qv__lock {
+    qv__store *store; /* counted */
+    char *path;
+    int fd; /* local: locked while it is open; else -1 */
+};
+
+struct qv__log {
+    qv__store *store; /* counted */
+    char *path;
+    int fd; /* local; else -1 */
+    uint64_t size;
+    atomic_bool failed; /* a sync failed: what is stored is unknown */
+};
+
 /* An object is its bytes: a map or a heap block, gone with the last reference. */
 struct qv__object {
     qv__owner owner;
@@ -53,6 +77,9 @@ qv_status qv__upload_init(qv__upload *upload, qv__store *store, const char *path
 /* Takes `bytes` in every case. */
 qv_status qv__object_new(const char *name, qv__bytes bytes, bool mapped, qv__object **out, qv_error *err);
 
+/* Of a checked name, and of a folder's ("" is the store's own). */
+qv_status qv__store_path(qv__store *store, const char *name, char **out, qv_error *err);
+qv_status qv__store_folder_path(qv__store *store, const char *folder, char **out, qv_error *err);
 /* "a" and "b" to "a/b"; "" on either side gives the other. */
 qv_status qv__path_join(const char *folder, const char *name, char **out, qv_error *err);
 /* Length of the part before the last '/': 0 when there is none, 1 for "/x". */
@@ -71,6 +98,18 @@ qv_status qv__local_upload_begin(qv__store *store, const char *path, qv__upload 
 qv_status qv__local_upload_write(qv__upload *upload, const void *bytes, size_t n, qv_error *err);
 qv_status qv__local_upload_commit(qv__upload *upload, qv__put_mode mode, qv_error *err);
 void qv__local_upload_abort(qv__upload *upload);
+/* local_care.c */
+qv_status qv__local_info(qv__store *store, const char *path, qv__object_info *out, qv_error *err);
+qv_status qv__local_sync_names(qv__store *store, const char *folder, qv_error *err);
+qv_status qv__local_unlink(qv__store *store, const char *path, qv_error *err);
+qv_status qv__local_rename(qv__store *store, const char *from, const char *to, qv_error *err);
+qv_status qv__local_sweep(qv__store *store, const char *folder, int64_t before_ns, uint64_t *bytes, qv_error *err);
+/* local_log.c */
+qv_status qv__local_lock_take(qv__store *store, const char *path, qv__lock *lock, qv_error *err);
+void qv__local_lock_release(qv__lock *lock);
+qv_status qv__local_log_create(qv__store *store, const char *path, qv__log *log, qv_error *err);
+qv_status qv__local_log_append(qv__log *log, const void *bytes, size_t n, qv_error *err);
+qv_status qv__local_log_sync(qv__log *log, qv_error *err);
 
 /* Names that uploads use until they commit; listings leave them out. */
 #define QV_TEMP_PREFIX ".tmp-"
@@ -89,7 +128,10 @@ int qv__sys_read(int fd, void *bytes, size_t n, size_t *got); /* less than n onl
 int qv__sys_map(int fd, size_t len, void **at);
 int qv__sys_write(int fd, const char *path, const void *bytes, size_t n, uint64_t at); /* all, or an error */
 int qv__sys_sync(int fd, const char *path);
+int qv__sys_sync_data(int fd, const char *path); /* without the times */
 int qv__sys_sync_folder(const char *path);
+/* Opens, making it where missing, and locks; EWOULDBLOCK when another opening holds it. */
+int qv__sys_lock(const char *path, int *fd);
 int qv__sys_rename(const char *from, const char *to, bool replace); /* EEXIST when taken and not replace */
 int qv__sys_unlink(const char *path);
 int qv__sys_mkdir(const char *path);

@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/job.h"
 #include "io/io_private.h"
 
 typedef struct item {
     char *path;
     qv__bytes bytes;
+    int64_t modified_ns;
 } item;
 
 typedef struct memory_shared {
@@ -198,12 +200,12 @@ static qv_status insert(memory_shared *shared, char *path, qv__bytes bytes, qv__
         if (mode == QV_PUT_IF_ABSENT)
             return qv__fail(err, QV_EXISTS, "object \"%s\" already exists", path);
         free_item(&shared->items[at]);
-        shared->items[at] = (item){ path, bytes };
+        shared->items[at] = (item){ path, bytes, qv__now_utc_ns() };
         return QV_OK;
     }
     QV_TRY(QV_GROW(&shared->items, &shared->capacity, shared->n + 1, err));
     memmove(shared->items + at + 1, shared->items + at, (shared->n - at) * sizeof *shared->items);
-    shared->items[at] = (item){ path, bytes };
+    shared->items[at] = (item){ path, bytes, qv__now_utc_ns() };
     shared->n++;
     return QV_OK;
 }
@@ -285,6 +287,16 @@ static qv_status list_folder(qv__store *store, const char *path, qv__list_fn fn,
     return st;
 }
 
+/* Call with the lock held; the item is the caller's to free. */
+static item take_out(memory_shared *shared, size_t at)
+{
+    item taken = shared->items[at];
+
+    shared->n--;
+    memmove(shared->items + at, shared->items + at + 1, (shared->n - at) * sizeof *shared->items);
+    return taken;
+}
+
 static qv_status delete_object(qv__store *store, const char *path, qv_error *err)
 {
     memory_shared *shared = shared_of(store);
@@ -295,12 +307,9 @@ static qv_status delete_object(qv__store *store, const char *path, qv_error *err
     pthread_mutex_lock(&shared->lock);
     size_t at = lower_bound(shared, path);
     bool found = holds(shared, at, path);
-    if (found) {
-        free_item(&shared->items[at]);
-        shared->n--;
-        memmove(shared->items + at, shared->items + at + 1, (shared->n - at) * sizeof *shared->items);
-    }
+    item taken = found ? take_out(shared, at) : (item){ 0 };
     pthread_mutex_unlock(&shared->lock);
+    free_item(&taken);
     return found ? QV_OK : qv__fail(err, QV_NOT_FOUND, "object \"%s\" does not exist", path);
 }
 
@@ -326,6 +335,136 @@ static qv_status delete_tree(qv__store *store, const char *path, qv_error *err)
     return is_file ? qv__fail(err, QV_INVALID, "\"%s\" is a file, not a folder", path) : QV_OK;
 }
 
+/* ---------------------------------------------------------------- care */
+
+static qv_status info(qv__store *store, const char *path, qv__object_info *out, qv_error *err)
+{
+    memory_shared *shared = shared_of(store);
+    int failed = qv__fault_check(QV_OP_OTHER);
+
+    if (failed)
+        return qv__sys_fail(err, failed, "object \"%s\" cannot be looked up", path);
+    pthread_mutex_lock(&shared->lock);
+    size_t at = lower_bound(shared, path);
+    bool found = holds(shared, at, path);
+    if (found)
+        *out = (qv__object_info){ shared->items[at].bytes.len, shared->items[at].modified_ns };
+    pthread_mutex_unlock(&shared->lock);
+    return found ? QV_OK : qv__fail(err, QV_NOT_FOUND, "object \"%s\" does not exist", path);
+}
+
+static qv_status sync_names(qv__store *store, const char *folder, qv_error *err)
+{
+    int failed = qv__fault_check(QV_OP_SYNC);
+
+    QV_UNUSED(store);
+    return failed ? qv__sys_fail(err, failed, "folder \"%s\" cannot be synced", folder) : QV_OK;
+}
+
+static qv_status unlink_object(qv__store *store, const char *path, qv_error *err)
+{
+    qv_status st = delete_object(store, path, err);
+
+    return st == QV_NOT_FOUND ? QV_OK : st;
+}
+
+static qv_status rename_object(qv__store *store, const char *from, const char *to, qv_error *err)
+{
+    memory_shared *shared = shared_of(store);
+    int failed = qv__fault_check(QV_OP_OTHER);
+    char *copy = qv__strdup(to);
+    qv_status st = QV_OK;
+
+    if (failed || !copy) {
+        qv__free(copy);
+        return failed ? qv__sys_fail(err, failed, "object \"%s\" cannot be renamed", from)
+                      : qv__fail_nomem(err, strlen(to) + 1);
+    }
+    pthread_mutex_lock(&shared->lock);
+    size_t at = lower_bound(shared, from);
+    if (!holds(shared, at, from)) {
+        st = qv__fail(err, QV_NOT_FOUND, "object \"%s\" does not exist", from);
+    } else if (holds(shared, lower_bound(shared, to), to)) {
+        st = qv__fail(err, QV_EXISTS, "object \"%s\" already exists", to);
+    } else {
+        item moved = take_out(shared, at);
+        size_t n = lower_bound(shared, to); /* there is room: one was taken out */
+        memmove(shared->items + n + 1, shared->items + n, (shared->n++ - n) * sizeof *shared->items);
+        shared->items[n] = (item){ copy, moved.bytes, moved.modified_ns };
+        copy = moved.path;
+    }
+    pthread_mutex_unlock(&shared->lock);
+    qv__free(copy);
+    return st;
+}
+
+static qv_status sweep(qv__store *store, const char *folder, int64_t before_ns, uint64_t *bytes, qv_error *err)
+{
+    QV_UNUSED(store);
+    QV_UNUSED(folder);
+    QV_UNUSED(before_ns);
+    QV_UNUSED(err);
+    *bytes = 0; /* uploads have no name before they commit */
+    return QV_OK;
+}
+
+/* ---------------------------------------------------------------- locks and logs
+ * The name is the lock. A log is there to outlive the process, which nothing here does: it has a name and keeps no bytes. */
+
+static qv_status put_empty(qv__store *store, const char *path, qv_error *err)
+{
+    memory_shared *shared = shared_of(store);
+    int failed = qv__fault_check(QV_OP_OTHER);
+    char *copy = qv__strdup(path);
+
+    if (failed || !copy) {
+        qv__free(copy);
+        return failed ? qv__sys_fail(err, failed, "object \"%s\" cannot be created", path)
+                      : qv__fail_nomem(err, strlen(path) + 1);
+    }
+    pthread_mutex_lock(&shared->lock);
+    qv_status st = insert(shared, copy, (qv__bytes){ 0 }, QV_PUT_IF_ABSENT, err);
+    pthread_mutex_unlock(&shared->lock);
+    if (st != QV_OK)
+        qv__free(copy);
+    return st;
+}
+
+static qv_status lock_take(qv__store *store, const char *path, qv__lock *lock, qv_error *err)
+{
+    QV_UNUSED(lock);
+    return put_empty(store, path, err);
+}
+
+static void lock_release(qv__lock *lock)
+{
+    memory_shared *shared = shared_of(lock->store);
+
+    pthread_mutex_lock(&shared->lock);
+    size_t at = lower_bound(shared, lock->path);
+    item taken = holds(shared, at, lock->path) ? take_out(shared, at) : (item){ 0 };
+    pthread_mutex_unlock(&shared->lock);
+    free_item(&taken);
+}
+
+static qv_status log_create(qv__store *store, const char *path, qv__log *log, qv_error *err)
+{
+    QV_UNUSED(log);
+    return put_empty(store, path, err);
+}
+
+static qv_status log_append(qv__log *log, const void *bytes, size_t n, qv_error *err)
+{
+    int failed = qv__fault_check(QV_OP_WRITE);
+
+    QV_UNUSED(bytes);
+    return failed ? qv__sys_fail(err, failed == QV_FAULT_HALF ? EIO : failed, "log \"%s\": %zu bytes cannot be written",
+                                 log->path, n)
+                  : QV_OK;
+}
+
+static qv_status log_sync(qv__log *log, qv_error *err) { return sync_names(log->store, log->path, err); }
+
 const qv__backend qv__memory_backend = {
     .object_open = object_open,
     .exists = object_exists,
@@ -336,4 +475,14 @@ const qv__backend qv__memory_backend = {
     .list = list_folder,
     .delete_object = delete_object,
     .delete_tree = delete_tree,
+    .info = info,
+    .sync_names = sync_names,
+    .unlink = unlink_object,
+    .rename = rename_object,
+    .sweep = sweep,
+    .lock_take = lock_take,
+    .lock_release = lock_release,
+    .log_create = log_create,
+    .log_append = log_append,
+    .log_sync = log_sync,
 };

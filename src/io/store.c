@@ -68,14 +68,14 @@ static qv_status check_name(const char *name, qv_error *err)
     }
 }
 
-static qv_status full_path(qv__store *store, const char *name, char **out, qv_error *err)
+qv_status qv__store_path(qv__store *store, const char *name, char **out, qv_error *err)
 {
     QV_TRY(check_name(name, err));
     return qv__path_join(store->folder, name, out, err);
 }
 
 /* As full_path, but "" is the store's own folder. */
-static qv_status folder_path(qv__store *store, const char *folder, char **out, qv_error *err)
+qv_status qv__store_folder_path(qv__store *store, const char *folder, char **out, qv_error *err)
 {
     if (folder && *folder)
         QV_TRY(check_name(folder, err));
@@ -289,11 +289,31 @@ qv_status qv__store_open(const char *uri, bool create, qv__store **out, qv_error
     return open_local(uri, scheme, create, out, err);
 }
 
+qv_status qv__store_near(qv__store *store, const char *uri, qv__store **out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    char *folder = NULL, *copy = NULL;
+
+    if (strncasecmp(uri, "memory://", 9) != 0)
+        return qv__store_open(uri, false, out, err);
+    if (store->backend != &qv__memory_backend)
+        return qv__fail(err, QV_UNSUPPORTED, "\"%s\" is a place in the memory of another process", uri);
+    const char *prefix = uri + 9 + strspn(uri + 9, "/");
+    if (*prefix)
+        QV_TRY(check_name(prefix, err));
+    QV_CHECK(qv__path_join("", prefix, &folder, err));
+    QV_CHECK(qv__path_join(uri, "", &copy, err));
+    return new_store(store->backend, qv__owner_ref(store->shared), folder, copy, out, err);
+done:
+    qv__free(folder);
+    return st;
+}
+
 qv_status qv__store_sub(qv__store *store, const char *prefix, qv__store **out, qv_error *err)
 {
     char *folder = NULL, *uri = NULL;
 
-    QV_TRY(full_path(store, prefix, &folder, err));
+    QV_TRY(qv__store_path(store, prefix, &folder, err));
     qv_status st = qv__path_join(store->uri, prefix, &uri, err);
     if (st != QV_OK) {
         qv__free(folder);
@@ -328,7 +348,7 @@ qv_status qv__object_open(qv__store *store, const char *name, qv__object **out, 
 {
     char *path = NULL;
 
-    QV_TRY(full_path(store, name, &path, err));
+    QV_TRY(qv__store_path(store, name, &path, err));
     qv_status st = store->backend->object_open(store, path, name, out, err);
     qv__free(path);
     return st;
@@ -338,7 +358,7 @@ qv_status qv__store_exists(qv__store *store, const char *name, bool *out, qv_err
 {
     char *path = NULL;
 
-    QV_TRY(full_path(store, name, &path, err));
+    QV_TRY(qv__store_path(store, name, &path, err));
     qv_status st = store->backend->exists(store, path, out, err);
     qv__free(path);
     return st;
@@ -363,7 +383,7 @@ qv_status qv__store_list(qv__store *store, const char *folder, qv__list_fn fn, v
 {
     char *path = NULL;
 
-    QV_TRY(folder_path(store, folder, &path, err));
+    QV_TRY(qv__store_folder_path(store, folder, &path, err));
     qv_status st = store->backend->list(store, path, fn, ctx, err);
     qv__free(path);
     return st;
@@ -373,7 +393,7 @@ qv_status qv__store_delete(qv__store *store, const char *name, qv_error *err)
 {
     char *path = NULL;
 
-    QV_TRY(full_path(store, name, &path, err));
+    QV_TRY(qv__store_path(store, name, &path, err));
     qv_status st = store->backend->delete_object(store, path, err);
     qv__free(path);
     return st;
@@ -383,7 +403,7 @@ qv_status qv__store_delete_tree(qv__store *store, const char *folder, qv_error *
 {
     char *path = NULL;
 
-    QV_TRY(folder_path(store, folder, &path, err));
+    QV_TRY(qv__store_folder_path(store, folder, &path, err));
     qv_status st = store->backend->delete_tree(store, path, err);
     qv__free(path);
     return st;
@@ -410,7 +430,7 @@ qv_status qv__upload_begin(qv__store *store, const char *name, qv__upload **out,
 {
     char *path = NULL;
 
-    QV_TRY(full_path(store, name, &path, err));
+    QV_TRY(qv__store_path(store, name, &path, err));
     qv_status st = store->backend->upload_begin(store, path, out, err);
     qv__free(path);
     return st;

@@ -18,6 +18,8 @@ qv_status qv__store_sub(qv__store *store, const char *prefix, qv__store **out, q
 qv__store *qv__store_ref(qv__store *store);
 void qv__store_unref(qv__store *store);
 const char *qv__store_uri(const qv__store *store); /* absolute path, or the memory uri */
+/* The store that `uri` means where `store` is: "memory://..." is a place in the same memory, else as qv__store_open. */
+qv_status qv__store_near(qv__store *store, const char *uri, qv__store **out, qv_error *err);
 
 /* --- reading --- */
 typedef struct qv__range {
@@ -63,6 +65,37 @@ qv_status qv__store_list(qv__store *store, const char *folder, qv__list_fn fn, v
 qv_status qv__store_delete(qv__store *store, const char *name, qv_error *err); /* QV_NOT_FOUND when missing */
 qv_status qv__store_delete_tree(qv__store *store, const char *folder,
                                 qv_error *err); /* everything below, then the folder; a missing one is fine */
+
+/* --- care --- */
+typedef struct qv__object_info {
+    uint64_t size;
+    int64_t modified_ns; /* since 1970, UTC */
+} qv__object_info;
+qv_status qv__store_info(qv__store *store, const char *name, qv__object_info *out, qv_error *err); /* QV_NOT_FOUND */
+/* Deletes objects of one folder, in their order, and makes all of it durable at the end; missing ones are fine. */
+qv_status qv__store_delete_many(qv__store *store, const char *folder, const char *const *names, size_t n,
+                                qv_error *err);
+/* Gives an object another name in its folder, durably. QV_EXISTS when that is taken. */
+qv_status qv__store_rename(qv__store *store, const char *name, const char *new_name, qv_error *err);
+/* Removes what uploads that ended with their process left in a folder (not below it), when last changed before a time. */
+qv_status qv__store_sweep(qv__store *store, const char *folder, int64_t before_ns, uint64_t *bytes, qv_error *err);
+
+/* --- locks: held by one opening among all processes, and given up when its process ends --- */
+typedef struct qv__lock qv__lock;
+/* QV_EXISTS: another holds it. The object `name` is made where missing, stays, and is empty. */
+qv_status qv__lock_take(qv__store *store, const char *name, qv__lock **out, qv_error *err);
+void qv__lock_release(qv__lock *lock); /* NULL is fine */
+
+/* --- logs: objects that grow. One writer at a time; not thread-safe, but for qv__log_sync beside an append. --- */
+typedef struct qv__log qv__log;
+/* A new, empty log; its name is durable when the call returns. QV_EXISTS. */
+qv_status qv__log_create(qv__store *store, const char *name, qv__log **out, qv_error *err);
+/* Behind all that was appended before. What a failed append left is written over by the next one. */
+qv_status qv__log_append(qv__log *log, const void *bytes, size_t n, qv_error *err);
+uint64_t qv__log_size(const qv__log *log);
+/* All that was appended before the call is durable after it. After a failure nobody knows, and the log cannot be used. */
+qv_status qv__log_sync(qv__log *log, qv_error *err);
+void qv__log_close(qv__log *log); /* NULL is fine; the object stays */
 
 /* --- tests: faults. Operations are counted over all stores of the process while armed (open, read, write, sync, link/rename,
  * list, delete, folder sync). --- */

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -155,6 +156,35 @@ int qv__sys_sync(int fd, const char *path)
         if (errno != EINTR)
             return errno;
     return qv__crash_synced(path);
+}
+
+int qv__sys_sync_data(int fd, const char *path)
+{
+    int failed = qv__fault_check(QV_OP_SYNC);
+
+    if (failed)
+        return failed;
+    while (fdatasync(fd) != 0)
+        if (errno != EINTR)
+            return errno;
+    return qv__crash_synced(path);
+}
+
+int qv__sys_lock(const char *path, int *fd)
+{
+    int failed = qv__sys_create(path, fd);
+
+    if (failed == EEXIST)
+        failed = qv__sys_open(path, O_RDWR, fd);
+    if (failed)
+        return failed;
+    while (flock(*fd, LOCK_EX | LOCK_NB) != 0)
+        if (errno != EINTR) {
+            failed = errno;
+            close(*fd);
+            return failed;
+        }
+    return 0;
 }
 
 /* Some file systems (network, FUSE) know no fsync of folders and say EINVAL; their renames are as durable as they get. */
