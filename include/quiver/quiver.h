@@ -279,6 +279,11 @@ typedef struct qv_version_info {
     int64_t timestamp_ns; /* UTC, since 1970 */
     uint64_t rows;
     uint64_t fragments;
+    uint64_t data_files;
+    uint64_t data_rows; /* deleted ones included */
+    uint64_t deletion_files;
+    uint64_t deleted_rows;
+    uint64_t bytes; /* of data files, as far as the manifest knows */
 } qv_version_info;
 /* All versions, oldest first. *out is freed with qv_versions_free. */
 QV_API qv_status qv_table_versions(qv_table *table, qv_version_info **out, size_t *n, qv_error *err);
@@ -304,6 +309,10 @@ QV_API qv_status qv_table_checkout_tag(qv_table *table, const char *tag, qv_erro
 /* The newest version that was committed at or before a time (nanoseconds since 1970, UTC). */
 QV_API qv_status qv_table_checkout_time(qv_table *table, int64_t timestamp_ns, qv_error *err);
 QV_API qv_status qv_table_checkout_latest(qv_table *table, qv_error *err);
+/* Manifests that are named so that the newest sorts first (all new tables), or by plain numbers (tables of older writers).
+ * Migration renames them; no other writer may be at work. */
+QV_API qv_status qv_table_uses_v2_manifest_names(qv_table *table, bool *out, qv_error *err);
+QV_API qv_status qv_table_migrate_manifest_names(qv_table *table, qv_error *err);
 /* Makes a new version with the content of an old one (0: the version that a pinned handle sees), and lets the handle follow
  * the latest again.  QV_NOT_FOUND: no such version.  QV_INVALID: version 0 on a handle that is not pinned. */
 QV_API qv_status qv_table_restore(qv_table *table, uint64_t version, qv_error *err);

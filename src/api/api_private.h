@@ -10,31 +10,52 @@
 #include "io/store.h"
 #include "table/table.h"
 
+typedef struct qv__handle_options { /* what a table's handle has from its database */
+    bool read_only;
+    qv_consistency consistency;
+    int64_t refresh_ns; /* QV_CONSISTENCY_EVENTUAL */
+} qv__handle_options;
+
 struct qv_db {
     qv__store *store;
     char *uri;
-    bool read_only;
+    qv__handle_options options;
 };
 
 struct qv_table {
-    qv__store *store; /* of the table's folder */
+    qv__store *root;  /* of the table's folder: references live there */
+    qv__store *store; /* where the handle's versions are: the root, or a branch's folder */
+    char *branch;     /* NULL: main */
     char *name;
     char *uri;
-    bool read_only; /* opened through a read-only database */
+    qv__handle_options options;
     pthread_mutex_t lock;
     qv__snapshot *snapshot; /* guarded by lock; immutable itself */
     bool pinned;            /* guarded by lock */
+    int64_t looked_ns;      /* guarded by lock; when the newest version was last looked for (monotonic) */
 };
 
-/* The snapshot that the handle sees now, with a reference. */
+/* The snapshot that the handle holds now, with a reference; nobody looks for a newer one. */
 qv__snapshot *qv__table_snapshot(qv_table *table);
+/* What a read sees, with a reference: as the consistency of the handle demands, after a look for a newer version. */
+qv_status qv__table_view(qv_table *table, qv__snapshot **out, qv_error *err);
 /* Makes `snapshot` (taken) the one that the handle sees, unless it is older. */
 void qv__table_publish(qv_table *table, qv__snapshot *snapshot);
 /* The newest snapshot on storage, with a reference; the handle's own when it is that. */
 qv_status qv__table_newest(qv_table *table, qv__snapshot **out, qv_error *err);
 /* A handle around `snapshot` (taken in every case). */
-qv_status qv__table_handle(qv_db *db, qv__store *store, const char *name, qv__snapshot *snapshot, bool pinned,
-                           qv_table **out, qv_error *err);
+typedef struct qv__handle {
+    const qv__handle_options *options;
+    qv__store *root, *store;
+    const char *branch; /* NULL: main */
+    const char *name;
+    bool pinned;
+} qv__handle;
+qv_status qv__table_handle(const qv__handle *from, qv__snapshot *snapshot, qv_table **out, qv_error *err);
+/* Lets the handle see `snapshot` (taken), whatever it saw before. */
+void qv__table_see(qv_table *table, qv__snapshot *snapshot, bool pinned);
+/* QV_READ_ONLY for handles of a read-only database: what concerns references, and works on pinned handles. */
+qv_status qv__table_check_refs_writable(qv_table *table, qv_error *err);
 /* QV_READ_ONLY, with the reason, for handles that cannot write. */
 qv_status qv__table_check_writable(qv_table *table, qv_error *err);
 

@@ -8,11 +8,12 @@ qv_status qv_table_verify(qv_table *table, void (*on_problem)(void *user, const 
                           void *user, const qv_job *options, qv_verify_report *report, qv_error *err)
 {
     qv_verify_report counted = { 0 };
-    qv__snapshot *snapshot = qv__table_snapshot(table);
+    qv__snapshot *snapshot;
     qv__job job;
     uint64_t rows = 0;
     qv_status st = QV_OK;
 
+    QV_TRY(qv__table_view(table, &snapshot, err));
     qv__job_begin(&job, options, "verify", 0);
     QV_CHECK(qv__snapshot_count_rows(snapshot, &rows, err));
     job.rows_total = rows;
@@ -37,16 +38,39 @@ done:
     return st;
 }
 
+static qv_status finish_text(qv__buffer *text, char **out, qv_error *err)
+{
+    QV_TRY(qv__buffer_append_zeros(text, 1, err));
+    *out = (char *) qv__buffer_detach(text, NULL);
+    return QV_OK;
+}
+
 qv_status qv_table_describe(qv_table *table, const char *path, char **json, qv_error *err)
 {
     qv__buffer text;
-    qv__snapshot *snapshot = qv__table_snapshot(table);
+    qv__snapshot *snapshot;
     qv_status st = QV_OK;
 
+    QV_TRY(qv__table_view(table, &snapshot, err));
     qv__buffer_init(&text, MAX_JSON_BYTES);
     QV_CHECK(path ? describe_file(table, path, &text, err) : qv__snapshot_describe(snapshot, &text, err));
-    QV_CHECK(qv__buffer_append_zeros(&text, 1, err));
-    *json = (char *) qv__buffer_detach(&text, NULL);
+    QV_CHECK(finish_text(&text, json, err));
+done:
+    qv__buffer_free(&text);
+    qv__snapshot_unref(snapshot);
+    return st;
+}
+
+qv_status qv_table_stats(qv_table *table, char **json, qv_error *err)
+{
+    qv__buffer text;
+    qv__snapshot *snapshot;
+    qv_status st = QV_OK;
+
+    QV_TRY(qv__table_view(table, &snapshot, err));
+    qv__buffer_init(&text, MAX_JSON_BYTES);
+    QV_CHECK(qv__snapshot_stats(snapshot, &text, err));
+    QV_CHECK(finish_text(&text, json, err));
 done:
     qv__buffer_free(&text);
     qv__snapshot_unref(snapshot);

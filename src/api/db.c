@@ -7,6 +7,7 @@
 #include "api/api_private.h"
 
 #define TABLE_SUFFIX   ".lance"
+#define MAX_REFRESH_MS (UINT64_C(1) << 40)
 #define MAX_NAME_BYTES 200 /* file systems allow 255, and the suffix needs room */
 
 static qv_status check_name(const char *name, qv_error *err)
@@ -39,7 +40,7 @@ static qv_status table_store(qv_db *db, const char *name, qv__store **out, qv_er
 
 static qv_status check_writable(const qv_db *db, qv_error *err)
 {
-    if (db->read_only)
+    if (db->options.read_only)
         return qv__fail(err, QV_READ_ONLY, "database \"%s\" was opened read-only", db->uri);
     return QV_OK;
 }
@@ -53,8 +54,11 @@ qv_status qv_db_open(const char *uri, const qv_db_options *options, qv_db **out,
     QV_TRY(QV_OPTIONS(&opts, options, err));
     if (!uri || !*uri)
         return qv__fail(err, QV_INVALID, "database uri is empty");
+    if ((unsigned) opts.consistency > QV_CONSISTENCY_EVENTUAL)
+        return qv__fail(err, QV_INVALID, "consistency %d is not known", (int) opts.consistency);
     QV_CHECK(QV_NEW(&db, 1, err));
-    db->read_only = opts.read_only;
+    db->options = (qv__handle_options){ opts.read_only, opts.consistency,
+                                        (int64_t) QV_MIN(opts.refresh_ms, MAX_REFRESH_MS) * 1000000 };
     QV_CHECK(qv__store_open(uri, !opts.read_only, &db->store, err));
     db->uri = qv__strdup(qv__store_uri(db->store));
     if (!db->uri) {
@@ -181,6 +185,15 @@ void qv_names_free(qv_names *names)
 
 /* ---------------------------------------------------------------- tables of a database */
 
+/* Takes the snapshot in every case. */
+static qv_status open_handle(qv_db *db, qv__store *store, const char *name, qv__snapshot *snapshot, bool pinned,
+                             qv_table **out, qv_error *err)
+{
+    qv__handle handle = { &db->options, store, store, NULL, name, pinned };
+
+    return qv__table_handle(&handle, snapshot, out, err);
+}
+
 /* The newest snapshot of a table, or *out NULL when there is no such table. */
 static qv_status find_table(qv__store *store, qv__snapshot **out, qv_error *err)
 {
@@ -217,7 +230,7 @@ qv_status qv_db_create_table(qv_db *db, const char *name, qv_create_mode mode, s
         data = NULL; /* taken */
         QV_CHECK(qv__ingest_run(&ingest, NULL, &made, err));
     }
-    st = qv__table_handle(db, store, name, made, false, out, err);
+    st = open_handle(db, store, name, made, false, out, err);
     made = NULL;
 done:
     if (data && data->release)
@@ -245,10 +258,55 @@ qv_status qv_db_open_table(qv_db *db, const char *name, uint64_t version, qv_tab
         snapshot = NULL;
         QV_CHECK(qv__snapshot_open(store, version, &snapshot, err));
     }
-    st = qv__table_handle(db, store, name, snapshot, version != 0, out, err);
+    st = open_handle(db, store, name, snapshot, version != 0, out, err);
     snapshot = NULL;
 done:
     qv__snapshot_unref(snapshot);
+    qv__store_unref(store);
+    return st;
+}
+
+static qv_status open_source(qv_db *db, const char *uri, uint64_t version, const char *tag, qv__snapshot **out,
+                             qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__store *root = NULL, *store = NULL;
+    char *branch = NULL;
+
+    QV_CHECK(qv__store_near(db->store, uri, &root, err));
+    if (tag)
+        QV_CHECK(qv__tag_find(root, tag, &branch, &version, err));
+    QV_CHECK(qv__branch_store(root, branch, &store, err));
+    QV_CHECK(qv__snapshot_open(store, version, out, err));
+done:
+    qv__store_unref(store);
+    qv__store_unref(root);
+    qv__free(branch);
+    return st;
+}
+
+qv_status qv_db_clone_table(qv_db *db, const char *name, const char *uri, uint64_t version, const char *tag,
+                            qv_table **out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__store *store = NULL;
+    qv__snapshot *source = NULL, *made = NULL;
+
+    if (!uri || !*uri || (version && tag))
+        return qv__fail(err, QV_INVALID,
+                        version && tag ? "Cannot specify both source_version and source_tag"
+                                       : "the source's uri is empty");
+    QV_TRY(check_writable(db, err));
+    QV_CHECK(table_store(db, name, &store, err));
+    QV_CHECK(open_source(db, uri, version, tag, &source, err));
+    st = qv__clone_shallow(source, store, err);
+    if (st == QV_EXISTS)
+        st = qv__fail(err, QV_EXISTS, "Table '%s' already exists", name);
+    QV_CHECK(st);
+    QV_CHECK(qv__snapshot_open(store, 0, &made, err));
+    st = open_handle(db, store, name, made, false, out, err);
+done:
+    qv__snapshot_unref(source);
     qv__store_unref(store);
     return st;
 }

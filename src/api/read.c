@@ -20,7 +20,8 @@ qv_status qv_table_scan(qv_table *table, const qv_scan_options *options, struct 
 
     QV_TRY(QV_OPTIONS(&opts, options, err));
     QV_TRY(check_column_list(opts.columns, opts.n_columns, err));
-    qv__snapshot *snapshot = qv__table_snapshot(table);
+    qv__snapshot *snapshot;
+    QV_TRY(qv__table_view(table, &snapshot, err));
     qv_status st = qv__scan(snapshot, &opts, &stream, err);
     qv__snapshot_unref(snapshot);
     return st == QV_OK ? qv__export_stream(stream, out, err) : st;
@@ -38,7 +39,8 @@ qv_status qv_table_take(qv_table *table, qv_take_by by, const uint64_t *rows, si
         return qv__fail(err, QV_INVALID, "%zu rows are asked for, but the list is NULL", n_rows);
     if (by != QV_TAKE_OFFSETS && by != QV_TAKE_ROW_IDS)
         return qv__fail(err, QV_INVALID, "take by %d is not known", (int) by);
-    qv__snapshot *snapshot = qv__table_snapshot(table);
+    qv__snapshot *snapshot;
+    QV_TRY(qv__table_view(table, &snapshot, err));
     qv_status st = qv__take(snapshot, by, rows, n_rows, in_order, &opts, &stream, err);
     qv__snapshot_unref(snapshot);
     return st == QV_OK ? qv__export_stream(stream, out, err) : st;
@@ -70,7 +72,8 @@ qv_status qv_table_search(qv_table *table, const qv_vectors *queries, const qv_s
     QV_TRY(QV_OPTIONS(&opts, options, err));
     QV_TRY(check_column_list(opts.columns, opts.n_columns, err));
     QV_TRY(check_queries(queries, &opts, err));
-    qv__snapshot *snapshot = qv__table_snapshot(table);
+    qv__snapshot *snapshot;
+    QV_TRY(qv__table_view(table, &snapshot, err));
     qv_status st = qv__search(snapshot, queries, &opts, &stream, err);
     qv__snapshot_unref(snapshot);
     return st == QV_OK ? qv__export_stream(stream, out, err) : st;

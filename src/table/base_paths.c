@@ -1,5 +1,5 @@
-/* Base paths: files of a shallow clone or a branch that lie in another table's folder. Each is named by an absolute path, and
- * opened when the first file of it is wanted. */
+/* Base paths: files of a shallow clone or a branch that lie in another table's folder. Each is named by a path or uri, and opened
+ * when the first file of it is wanted. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -20,18 +20,19 @@ void qv__bases_clear(qv__bases *bases)
     qv__free((void *) bases->stores);
 }
 
-static qv_status open_base(qv__bases *bases, size_t i, qv__store **out, qv_error *err)
+/* Other writers put down what they were called with: a path from their working folder is taken from ours, as they do. */
+static qv_status open_base(qv__bases *bases, size_t i, qv__store *table, qv__store **out, qv_error *err)
 {
     const char *path = bases->paths[i]->path ? bases->paths[i]->path : "";
     qv__store *store = atomic_load_explicit(&bases->stores[i], memory_order_acquire);
 
     if (!store) {
         qv__store *expected = NULL;
-        if (path[0] != '/' && strncmp(path, "file://", 7) != 0)
-            return qv__fail(err, strstr(path, "://") ? QV_UNSUPPORTED : QV_CORRUPT,
-                            "base path %" PRIu32 " is \"%.200s\", not an absolute local path", bases->paths[i]->id,
-                            path);
-        QV_TRY(qv__store_open(path, false, &store, err));
+        if (!*path)
+            return qv__fail(err, QV_CORRUPT, "base path %" PRIu32 " is empty", bases->paths[i]->id);
+        qv_status st = qv__store_near(table, path, &store, err);
+        if (st != QV_OK)
+            return qv__fail_in(err, st, "base path %" PRIu32, bases->paths[i]->id);
         /* release: pairs with the acquire above, so that others see the store's content */
         if (!atomic_compare_exchange_strong_explicit(&bases->stores[i], &expected, store, memory_order_acq_rel,
                                                      memory_order_acquire)) {
@@ -61,7 +62,7 @@ qv_status qv__bases_find(qv__bases *bases, qv__store *table, bool has_base, uint
     }
     for (size_t i = 0; i < bases->n; i++) {
         if (bases->paths[i]->id == base_id) {
-            QV_TRY(open_base(bases, i, store, err));
+            QV_TRY(open_base(bases, i, table, store, err));
             return join(bases->paths[i]->is_dataset_root ? folder : "", name, full_name, err);
         }
     }

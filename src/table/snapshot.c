@@ -2,7 +2,7 @@
  * columns, deletion sets, row ids. See qv__fragment_cache for how threads share the slots. */
 #include <inttypes.h>
 
-#include "table/table_private.h"
+#include "table/refs_private.h"
 
 #define TRUSTED_ROWS (UINT64_C(1) << 20) /* claims up to this size need no proof */
 
@@ -196,16 +196,6 @@ done:
     return st;
 }
 
-static qv_status load_version(qv__store *table, uint64_t version, qv__manifest **out, qv_error *err)
-{
-    qv_status st = qv__manifest_load(table, version, QV_NAMES_V2, out, err);
-
-    if (st == QV_NOT_FOUND && !(version & QV_DETACHED_BIT))
-        st = qv__manifest_load(table, version, QV_NAMES_V1, out, err);
-    return st == QV_NOT_FOUND ? qv__fail(err, QV_NOT_FOUND, "%s has no version %" PRIu64, qv__store_uri(table), version)
-                              : st;
-}
-
 static qv_status load_newest(qv__store *table, qv__manifest **out, qv_error *err)
 {
     qv_status st = QV_NOT_FOUND;
@@ -227,7 +217,7 @@ qv_status qv__snapshot_open(qv__store *table, uint64_t version, qv__snapshot **o
     qv__manifest *manifest;
 
     if (version)
-        QV_TRY(load_version(table, version, &manifest, err));
+        QV_TRY(qv__version_load(table, version, &manifest, err));
     else
         QV_TRY(load_newest(table, &manifest, err));
     return qv__snapshot_of(table, manifest, NULL, out, err);

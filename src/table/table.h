@@ -58,7 +58,6 @@ qv_status qv__snapshot_count_rows(qv__snapshot *snapshot, uint64_t *out, qv_erro
 /* The newest version number now, by listing; 0: no table here. */
 qv_status qv__latest_version(qv__store *table, uint64_t *out, qv_error *err);
 qv_status qv__list_versions(qv__store *table, qv_version_info **out, size_t *n, qv_error *err); /* oldest first */
-qv_status qv__list_tags(qv__store *table, qv_tags **out, qv_error *err);
 
 /* ------------------------------------------------------------------ facts of a version */
 
@@ -125,27 +124,37 @@ qv_status qv__index_folder_new(qv__store *table, uint8_t uuid[16], qv__store **o
 
 /* ------------------------------------------------------------------ references */
 
-qv_status qv__tag_create(qv__store *table, const char *branch, const char *tag, uint64_t version, qv_error *err);
-qv_status qv__tag_update(qv__store *table, const char *branch, const char *tag, uint64_t version, qv_error *err);
-qv_status qv__tag_delete(qv__store *table, const char *tag, qv_error *err);
+/* `root` is always the store of the root table, also for what concerns its branches; branch NULL or "main" is the root itself. */
+qv_status qv__tag_create(qv__store *root, const char *branch, const char *tag, uint64_t version, qv_error *err);
+qv_status qv__tag_update(qv__store *root, const char *branch, const char *tag, uint64_t version, qv_error *err);
+qv_status qv__tag_delete(qv__store *root, const char *tag, qv_error *err);
 /* *branch: allocated, NULL for main. */
-qv_status qv__tag_find(qv__store *table, const char *tag, char **branch, uint64_t *version, qv_error *err);
-qv_status qv__list_branches(qv__store *table, qv_branches **out, qv_error *err);
-/* `table` is always the root table's store; *out the branch's own. */
-qv_status qv__branch_create(qv__store *table, const char *branch, const char *from_branch, uint64_t from_version,
+qv_status qv__tag_find(qv__store *root, const char *tag, char **branch, uint64_t *version, qv_error *err);
+qv_status qv__list_tags(qv__store *root, qv_tags **out, qv_error *err); /* of all branches */
+void qv__tags_free(qv_tags *tags);
+
+qv_status qv__list_branches(qv__store *root, qv_branches **out, qv_error *err);
+void qv__branches_free(qv_branches *branches);
+/* from_version 0: the latest. *out: the branch's own store. QV_EXISTS, QV_NOT_FOUND (source). */
+qv_status qv__branch_create(qv__store *root, const char *branch, const char *from_branch, uint64_t from_version,
                             qv__store **out, qv_error *err);
-qv_status qv__branch_store(qv__store *table, const char *branch, qv__store **out, qv_error *err); /* QV_NOT_FOUND */
-qv_status qv__branch_delete(qv__store *table, const char *branch, qv_error *err);
-/* A table in the empty folder `to` over the files of `from`. */
-qv_status qv__clone_shallow(qv__store *from, qv__snapshot *version, qv__store *to, qv_error *err);
+qv_status qv__branch_store(qv__store *root, const char *branch, qv__store **out, qv_error *err); /* QV_NOT_FOUND */
+/* QV_CONFLICT: other branches build on it, or tags name versions of it. */
+qv_status qv__branch_delete(qv__store *root, const char *branch, qv_error *err);
+/* A table in the empty folder `to` over the files of a version, with the same version number. QV_EXISTS: not empty. */
+qv_status qv__clone_shallow(qv__snapshot *version, qv__store *to, qv_error *err);
 qv_status qv__version_at(qv__store *table, int64_t timestamp_ns, uint64_t *version, qv_error *err); /* QV_NOT_FOUND */
+/* Manifest names that sort by age (V2). Migration renames one by one; no other writer may be at work. */
+bool qv__snapshot_has_v2_names(const qv__snapshot *snapshot);
+qv_status qv__migrate_names(qv__store *table, qv_error *err);
 
 /* ------------------------------------------------------------------ clean-up */
 
-qv_status qv__cleanup(qv__store *table, qv__snapshot *newest, const qv_cleanup_options *options, qv__job *job,
+/* Takes old versions of `newest`'s branch away. */
+qv_status qv__cleanup(qv__store *root, qv__snapshot *newest, const qv_cleanup_options *options, qv__job *job,
                       qv_cleanup_result *result, qv_error *err);
 /* By the table's config, after a commit: best effort. */
-void qv__auto_cleanup(qv__store *table, qv__snapshot *newest);
+void qv__auto_cleanup(qv__store *root, qv__snapshot *newest);
 
 /* ------------------------------------------------------------------ reading fragments */
 
@@ -205,5 +214,7 @@ qv_status qv__table_write(qv__store *table, qv__snapshot *base, qv__stream *data
 qv_status qv__snapshot_verify(qv__snapshot *snapshot, qv__problem_fn problem, void *ctx, qv__job *job,
                               qv_verify_report *report, qv_error *err);
 qv_status qv__snapshot_describe(qv__snapshot *snapshot, qv__buffer *json, qv_error *err);
+/* Rows, fragments, bytes: the JSON of qv_table_stats. */
+qv_status qv__snapshot_stats(qv__snapshot *snapshot, qv__buffer *json, qv_error *err);
 
 #endif

@@ -405,7 +405,8 @@ static void test_versions(void **state)
     QVT_OK(qv__latest_version(store, &version, &err));
     assert_int_equal(version, 3);
     QVT_OK(qv__store_put(store, "_versions/18446744073709551614.manifest", "x", 1, QV_PUT_REPLACE, &err));
-    QVT_FAILS(qv__latest_version(store, &version, &err), QV_CORRUPT, "manifests with both kinds of names");
+    QVT_OK(qv__latest_version(store, &version, &err)); /* a migration of names was cut off */
+    assert_int_equal(version, 3);
     qv__store_unref(store);
 }
 
@@ -426,25 +427,24 @@ static void test_tags(void **state)
     QVT_OK(qv__store_open("memory://", true, &store, &err));
     QVT_OK(qv__list_tags(store, &tags, &err));
     assert_int_equal(tags->n, 0);
-    qv__free(tags->tags);
-    qv__free(tags);
+    qv__tags_free(tags);
     put_tag(store, "b", "{\n  \"branch\": null,\n  \"version\": 300,\n  \"metadata\": {}\n}");
     put_tag(store, "a", "{\"version\": 2}");
     put_tag(store, "0", "{\"branch\": \"x\", \"version\": 9}");
     QVT_OK(qv__list_tags(store, &tags, &err));
-    assert_int_equal(tags->n, 2);
-    assert_string_equal(tags->tags[0].name, "a");
-    assert_int_equal(tags->tags[0].version, 2);
-    assert_string_equal(tags->tags[1].name, "b");
-    assert_int_equal(tags->tags[1].version, 300);
-    for (size_t i = 0; i < 2; i++)
-        qv__free((char *) (uintptr_t) tags->tags[i].name);
-    qv__free(tags->tags);
-    qv__free(tags);
+    assert_int_equal(tags->n, 3);
+    assert_string_equal(tags->tags[0].name, "0");
+    assert_string_equal(tags->tags[0].branch, "x");
+    assert_string_equal(tags->tags[1].name, "a");
+    assert_null(tags->tags[1].branch);
+    assert_int_equal(tags->tags[1].version, 2);
+    assert_string_equal(tags->tags[2].name, "b");
+    assert_int_equal(tags->tags[2].version, 300);
+    qv__tags_free(tags);
     put_tag(store, "c", "{\"version\": -2}");
-    QVT_FAILS(qv__list_tags(store, &tags, &err), QV_CORRUPT, "_refs/tags/c.json: no version number");
+    QVT_FAILS(qv__list_tags(store, &tags, &err), QV_CORRUPT, "tag \"c\": no version number");
     put_tag(store, "c", "{\"version\": ");
-    QVT_FAILS(qv__list_tags(store, &tags, &err), QV_CORRUPT, "_refs/tags/c.json: tag: not JSON");
+    QVT_FAILS(qv__list_tags(store, &tags, &err), QV_CORRUPT, "tag \"c\": _refs/tags/c.json: not JSON");
     qv__store_unref(store);
 }
 
