@@ -22,25 +22,11 @@ typedef struct cloning {
 
 /* ------------------------------------------------------------------ files that lie elsewhere now */
 
-static qv_status repack(const ProtobufCMessage *message, qv__arena *arena, ProtobufCBinaryData *out, qv_error *err)
-{
-    size_t len = protobuf_c_message_get_packed_size(message);
-    uint8_t *bytes = qv__arena_alloc(arena, 1, len + 1);
-
-    if (!bytes)
-        return qv__fail_nomem(err, len);
-    protobuf_c_message_pack(message, bytes);
-    *out = (ProtobufCBinaryData){ len, bytes };
-    return QV_OK;
-}
-
 static qv_status move_fragment(cloning *c, ProtobufCBinaryData packed, ProtobufCBinaryData *out, qv_error *err)
 {
-    ProtobufCMessage *message;
+    Lance__Table__DataFragment *fragment;
 
-    QV_TRY(qv__message_unpack(&lance__table__data_fragment__descriptor, packed.data, packed.len, &c->arena, &message,
-                              err));
-    Lance__Table__DataFragment *fragment = (Lance__Table__DataFragment *) message;
+    QV_TRY(qv__unpack_fragment(packed, &c->arena, &fragment, err));
     for (size_t i = 0; i < fragment->n_files; i++) {
         if (fragment->files[i]->has_base_id)
             continue;
@@ -51,7 +37,7 @@ static qv_status move_fragment(cloning *c, ProtobufCBinaryData packed, ProtobufC
         fragment->deletion_file->has_base_id = true;
         fragment->deletion_file->base_id = c->base_id;
     }
-    return repack(&fragment->base, &c->arena, out, err);
+    return qv__pack(&fragment->base, &c->arena, out, err);
 }
 
 static qv_status move_fragments(cloning *c, qv_error *err)
@@ -80,7 +66,7 @@ static qv_status move_indices(cloning *c, qv__section section, ProtobufCBinaryDa
         indices->indices[i]->has_base_id = true;
         indices->indices[i]->base_id = c->base_id;
     }
-    return repack(&indices->base, &c->arena, out, err);
+    return qv__pack(&indices->base, &c->arena, out, err);
 }
 
 /* ------------------------------------------------------------------ the head */
@@ -186,7 +172,7 @@ static qv_status print_manifest(cloning *c, qv__buffer *out, qv_error *err)
     qv__store_u64(tail, out->len);
     qv__store_u16(tail + 10, 2);
     memcpy(tail + 12, "LANC", 4);
-    QV_TRY(repack(&c->head.base, &c->arena, &packed, err));
+    QV_TRY(qv__pack(&c->head.base, &c->arena, &packed, err));
     QV_TRY(append_framed(packed.data, packed.len, out, err));
     return qv__buffer_append(out, tail, sizeof tail, err);
 }
