@@ -29,9 +29,9 @@ typedef struct qv__backend {
     qv_status (*sweep)(qv__store *store, const char *folder, int64_t before_ns, uint64_t *bytes, qv_error *err);
     qv_status (*lock_take)(qv__store *store, const char *path, qv__lock *lock, qv_error *err);
     void (*lock_release)(qv__lock *lock);
-    qv_status (*log_create)(qv__store *store, const char *path, qv__log *log, qv_error *err);
-    qv_status (*log_append)(qv__log *log, const void *bytes, size_t n, qv_error *err);
-    qv_status (*log_sync)(qv__log *log, qv_error *err);
+    qv_status (*journal_create)(qv__store *store, const char *path, qv__journal *journal, qv_error *err);
+    qv_status (*journal_append)(qv__journal *journal, const void *bytes, size_t n, qv_error *err);
+    qv_status (*journal_sync)(qv__journal *journal, qv_error *err);
 } qv__backend;
 
 struct qv__store {
@@ -55,7 +55,7 @@ struct qv__lock {
     int fd; /* local: locked while it is open; else -1 */
 };
 
-struct qv__log {
+struct qv__journal {
     qv__store *store; /* counted */
     char *path;
     int fd; /* local; else -1 */
@@ -104,12 +104,12 @@ qv_status qv__local_sync_names(qv__store *store, const char *folder, qv_error *e
 qv_status qv__local_unlink(qv__store *store, const char *path, qv_error *err);
 qv_status qv__local_rename(qv__store *store, const char *from, const char *to, qv_error *err);
 qv_status qv__local_sweep(qv__store *store, const char *folder, int64_t before_ns, uint64_t *bytes, qv_error *err);
-/* local_log.c */
+/* local_journal.c */
 qv_status qv__local_lock_take(qv__store *store, const char *path, qv__lock *lock, qv_error *err);
 void qv__local_lock_release(qv__lock *lock);
-qv_status qv__local_log_create(qv__store *store, const char *path, qv__log *log, qv_error *err);
-qv_status qv__local_log_append(qv__log *log, const void *bytes, size_t n, qv_error *err);
-qv_status qv__local_log_sync(qv__log *log, qv_error *err);
+qv_status qv__local_journal_create(qv__store *store, const char *path, qv__journal *journal, qv_error *err);
+qv_status qv__local_journal_append(qv__journal *journal, const void *bytes, size_t n, qv_error *err);
+qv_status qv__local_journal_sync(qv__journal *journal, qv_error *err);
 
 /* Names that uploads use until they commit; listings leave them out. */
 #define QV_TEMP_PREFIX ".tmp-"

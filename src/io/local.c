@@ -480,7 +480,7 @@ const qv__backend qv__local_backend = {
     .sweep = qv__local_sweep,
     .lock_take = qv__local_lock_take,
     .lock_release = qv__local_lock_release,
-    .log_create = qv__local_log_create,
-    .log_append = qv__local_log_append,
-    .log_sync = qv__local_log_sync,
+    .journal_create = qv__local_journal_create,
+    .journal_append = qv__local_journal_append,
+    .journal_sync = qv__local_journal_sync,
 };

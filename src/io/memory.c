@@ -408,8 +408,8 @@ static qv_status sweep(qv__store *store, const char *folder, int64_t before_ns, 
     return QV_OK;
 }
 
-/* ---------------------------------------------------------------- locks and logs
- * The name is the lock. A log is there to outlive the process, which nothing here does: it has a name and keeps no bytes. */
+/* ---------------------------------------------------------------- locks and journals
+ * The name is the lock. A journal is there to outlive the process, which nothing here does: it has a name and keeps no bytes. */
 
 static qv_status put_empty(qv__store *store, const char *path, qv_error *err)
 {
@@ -447,23 +447,26 @@ static void lock_release(qv__lock *lock)
     free_item(&taken);
 }
 
-static qv_status log_create(qv__store *store, const char *path, qv__log *log, qv_error *err)
+static qv_status journal_create(qv__store *store, const char *path, qv__journal *journal, qv_error *err)
 {
-    QV_UNUSED(log);
+    QV_UNUSED(journal);
     return put_empty(store, path, err);
 }
 
-static qv_status log_append(qv__log *log, const void *bytes, size_t n, qv_error *err)
+static qv_status journal_append(qv__journal *journal, const void *bytes, size_t n, qv_error *err)
 {
     int failed = qv__fault_check(QV_OP_WRITE);
 
     QV_UNUSED(bytes);
-    return failed ? qv__sys_fail(err, failed == QV_FAULT_HALF ? EIO : failed, "log \"%s\": %zu bytes cannot be written",
-                                 log->path, n)
+    return failed ? qv__sys_fail(err, failed == QV_FAULT_HALF ? EIO : failed,
+                                 "journal \"%s\": %zu bytes cannot be written", journal->path, n)
                   : QV_OK;
 }
 
-static qv_status log_sync(qv__log *log, qv_error *err) { return sync_names(log->store, log->path, err); }
+static qv_status journal_sync(qv__journal *journal, qv_error *err)
+{
+    return sync_names(journal->store, journal->path, err);
+}
 
 const qv__backend qv__memory_backend = {
     .object_open = object_open,
@@ -482,7 +485,7 @@ const qv__backend qv__memory_backend = {
     .sweep = sweep,
     .lock_take = lock_take,
     .lock_release = lock_release,
-    .log_create = log_create,
-    .log_append = log_append,
-    .log_sync = log_sync,
+    .journal_create = journal_create,
+    .journal_append = journal_append,
+    .journal_sync = journal_sync,
 };

@@ -86,16 +86,16 @@ typedef struct qv__lock qv__lock;
 qv_status qv__lock_take(qv__store *store, const char *name, qv__lock **out, qv_error *err);
 void qv__lock_release(qv__lock *lock); /* NULL is fine */
 
-/* --- logs: objects that grow. One writer at a time; not thread-safe, but for qv__log_sync beside an append. --- */
-typedef struct qv__log qv__log;
-/* A new, empty log; its name is durable when the call returns. QV_EXISTS. */
-qv_status qv__log_create(qv__store *store, const char *name, qv__log **out, qv_error *err);
+/* --- journals: objects that grow. One writer at a time; not thread-safe, but for qv__journal_sync beside an append. --- */
+typedef struct qv__journal qv__journal;
+/* A new, empty journal; its name is durable when the call returns. QV_EXISTS. */
+qv_status qv__journal_create(qv__store *store, const char *name, qv__journal **out, qv_error *err);
 /* Behind all that was appended before. What a failed append left is written over by the next one. */
-qv_status qv__log_append(qv__log *log, const void *bytes, size_t n, qv_error *err);
-uint64_t qv__log_size(const qv__log *log);
-/* All that was appended before the call is durable after it. After a failure nobody knows, and the log cannot be used. */
-qv_status qv__log_sync(qv__log *log, qv_error *err);
-void qv__log_close(qv__log *log); /* NULL is fine; the object stays */
+qv_status qv__journal_append(qv__journal *journal, const void *bytes, size_t n, qv_error *err);
+uint64_t qv__journal_size(const qv__journal *journal);
+/* All that was appended before the call is durable after it. After a failure nobody knows, and the journal cannot be used. */
+qv_status qv__journal_sync(qv__journal *journal, qv_error *err);
+void qv__journal_close(qv__journal *journal); /* NULL is fine; the object stays */
 
 /* --- tests: faults. Operations are counted over all stores of the process while armed (open, read, write, sync, link/rename,
  * list, delete, folder sync). --- */

@@ -1,4 +1,4 @@
-/* Locks and logs on the local disk. A lock is flock's: it belongs to the open descriptor, so a second opening in the same
+/* Locks and journals on the local disk. A lock is flock's: it belongs to the open descriptor, so a second opening in the same
  * process is another holder, and the kernel gives it up when the process ends however it ends. */
 #include <errno.h>
 #include <string.h>
@@ -32,14 +32,14 @@ qv_status qv__local_lock_take(qv__store *store, const char *path, qv__lock *lock
 
 void qv__local_lock_release(qv__lock *lock) { qv__sys_close(lock->fd); }
 
-qv_status qv__local_log_create(qv__store *store, const char *path, qv__log *log, qv_error *err)
+qv_status qv__local_journal_create(qv__store *store, const char *path, qv__journal *journal, qv_error *err)
 {
     QV_TRY(qv__local_ready_folder(store, path, err));
-    int failed = qv__sys_create(path, &log->fd);
+    int failed = qv__sys_create(path, &journal->fd);
     if (failed) {
-        log->fd = -1;
-        return failed == EEXIST ? qv__fail(err, QV_EXISTS, "log \"%s\" already exists", path)
-                                : qv__sys_fail(err, failed, "log \"%s\" cannot be created", path);
+        journal->fd = -1;
+        return failed == EEXIST ? qv__fail(err, QV_EXISTS, "journal \"%s\" already exists", path)
+                                : qv__sys_fail(err, failed, "journal \"%s\" cannot be created", path);
     }
     qv_status st = sync_entry(path, err);
     if (st != QV_OK)
@@ -47,18 +47,18 @@ qv_status qv__local_log_create(qv__store *store, const char *path, qv__log *log,
     return st;
 }
 
-qv_status qv__local_log_append(qv__log *log, const void *bytes, size_t n, qv_error *err)
+qv_status qv__local_journal_append(qv__journal *journal, const void *bytes, size_t n, qv_error *err)
 {
-    int failed = qv__sys_write(log->fd, log->path, bytes, n, log->size);
+    int failed = qv__sys_write(journal->fd, journal->path, bytes, n, journal->size);
 
-    return failed ? qv__sys_fail(err, failed, "log \"%s\": %zu bytes at %llu cannot be written", log->path, n,
-                                 (unsigned long long) log->size)
+    return failed ? qv__sys_fail(err, failed, "journal \"%s\": %zu bytes at %llu cannot be written", journal->path, n,
+                                 (unsigned long long) journal->size)
                   : QV_OK;
 }
 
-qv_status qv__local_log_sync(qv__log *log, qv_error *err)
+qv_status qv__local_journal_sync(qv__journal *journal, qv_error *err)
 {
-    int failed = qv__sys_sync_data(log->fd, log->path);
+    int failed = qv__sys_sync_data(journal->fd, journal->path);
 
-    return failed ? qv__sys_fail(err, failed, "log \"%s\" cannot be synced", log->path) : QV_OK;
+    return failed ? qv__sys_fail(err, failed, "journal \"%s\" cannot be synced", journal->path) : QV_OK;
 }
