@@ -116,6 +116,8 @@ qv_status qv__array_cast(const qv__array *array, const qv__type *to, qv__cast_mo
     if (!qv__cast_possible(array->type, to))
         return qv__fail(err, QV_INVALID, "cannot cast %s to %s", qv__type_print(array->type, have, sizeof have),
                         qv__type_print(to, want, sizeof want));
+    if (mode == QV_CAST_TRY)
+        return qv__cast_try(array, to, out, err);
     return choose(array->type, to)(array, to, mode, out, err);
 }
 

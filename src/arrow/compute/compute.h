@@ -20,7 +20,8 @@ bool qv__array_equal(const qv__array *a,
 
 typedef enum qv__cast_mode {
     QV_CAST_SAFE, /* QV_INVALID when a value would change (overflow, fraction, precision of an integer) */
-    QV_CAST_SQL   /* as SQL does: 1.5 -> 1, true -> 1, '5' -> 5; overflow and unparsable text still fail */
+    QV_CAST_SQL,  /* as SQL does: 1.5 -> 1, true -> 1, '5' -> 5; overflow and unparsable text still fail */
+    QV_CAST_TRY   /* the same, but a row that fails becomes null (a list or struct as a whole) */
 } qv__cast_mode;
 /* Between all numbers, bool, strings and binary (plain/large), temporal types, decimals, lists (list, large, fixed-size;
  * element by element), structs (by field name; missing nullable fields become null), dictionaries (encode, decode),

@@ -24,7 +24,7 @@ static int64_t floor_mod(int64_t a, int64_t b)
 }
 
 /* Years are counted from March in eras of 400 years, so that the leap day ends a year. */
-static void civil_of_days(int64_t days, int64_t *year, int *month, int *day)
+void qv__civil_of_days(int64_t days, int64_t *year, int *month, int *day)
 {
     int64_t shifted = days + 719468, era = qv__floor_div(shifted, 146097), of_era = shifted - era * 146097;
     int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
@@ -36,7 +36,7 @@ static void civil_of_days(int64_t days, int64_t *year, int *month, int *day)
     *year = year_of_era + era * 400 + (*month <= 2);
 }
 
-static int64_t days_of_civil(int64_t year, int month, int day)
+int64_t qv__days_of_civil(int64_t year, int month, int day)
 {
     int64_t y = year - (month <= 2), era = qv__floor_div(y, 400), year_of_era = y - era * 400;
     int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
@@ -105,7 +105,7 @@ static size_t put_date(int64_t days, char *buf)
     int64_t year;
     int month, day;
 
-    civil_of_days(days, &year, &month, &day);
+    qv__civil_of_days(days, &year, &month, &day);
     return (size_t) snprintf(buf, 48, "%s%04lld-%02d-%02d", year < 0 ? "-" : "", (long long) (year < 0 ? -year : year),
                              month, day);
 }
@@ -187,7 +187,7 @@ static bool scan_date(const char *text, size_t len, size_t *at, int64_t *days)
     if (day > days_in_month(year, month))
         return false;
     *at = i + 6;
-    *days = days_of_civil(year, month, day);
+    *days = qv__days_of_civil(year, month, day);
     return true;
 }
 
