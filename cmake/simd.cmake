@@ -19,7 +19,7 @@ foreach(source IN LISTS QV_SOURCES)
     elseif(source MATCHES "/kern_avx512[^/]*\\.c$")
         set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
             "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mf16c;-O3")
-    elseif(source MATCHES "/simd/kern_|/codec/")
+    elseif(source MATCHES "/(simd|expr)/kern_|/codec/")
         set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O3")
     endif()
 endforeach()
