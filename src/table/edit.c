@@ -379,15 +379,12 @@ static qv_status add_all(qv__edit *edit, qv_error *err)
 
 static void begin_ids(qv__edit *edit)
 {
-    const Lance__Table__Manifest *head = edit->on ? edit->on->manifest->head : NULL;
-
-    if (!head)
+    if (!edit->on)
         return;
-    edit->next_row_id = head->next_row_id;
-    edit->has_max_id = head->has_max_fragment_id || edit->on->n_fragments;
-    edit->max_id = head->has_max_fragment_id ? head->max_fragment_id
-                   : edit->on->n_fragments   ? edit->on->fragments[edit->on->n_fragments - 1].id
-                                             : 0; /* ids ascend, so the last one is the highest */
+    uint64_t max_id = qv__snapshot_max_fragment_id(edit->on);
+    edit->next_row_id = edit->on->manifest->head->next_row_id;
+    edit->has_max_id = max_id != UINT64_MAX;
+    edit->max_id = edit->has_max_id ? max_id : 0;
 }
 
 static qv_status reserve_ids(qv__edit *edit, qv_error *err)

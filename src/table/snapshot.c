@@ -312,6 +312,15 @@ bool qv__snapshot_has_stable_row_ids(const qv__snapshot *snapshot)
     return snapshot->manifest->head->reader_feature_flags & QV_FLAG_STABLE_ROW_IDS;
 }
 
+uint64_t qv__snapshot_max_fragment_id(const qv__snapshot *snapshot)
+{
+    const Lance__Table__Manifest *head = snapshot->manifest->head;
+
+    if (head->has_max_fragment_id)
+        return head->max_fragment_id;
+    return snapshot->n_fragments ? snapshot->fragments[snapshot->n_fragments - 1].id : UINT64_MAX;
+}
+
 const char *qv__snapshot_file_version(const qv__snapshot *snapshot) { return snapshot->format; }
 
 /* ------------------------------------------------------------------ files */

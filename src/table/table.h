@@ -67,6 +67,9 @@ int64_t qv__snapshot_timestamp(const qv__snapshot *snapshot);  /* nanoseconds si
 const char *qv__snapshot_config(const qv__snapshot *snapshot, const char *key);
 qv_status qv__snapshot_metadata(const qv__snapshot *snapshot, qv_metadata_kind kind, const char *path, qv__buffer *json,
                                 qv_error *err);
+/* The field of a dotted path; NULL: there is none. */
+const qv__field *qv__schema_find_path(const qv__schema *schema, const char *path);
+#define QV_KEY_ENFORCED "quiver.primary_key.enforced" /* of the table's config: "true" */
 /* Fields of the primary key, in its order; *n 0: none. *enforced: Quiver refuses duplicates. The list is the caller's (qv__free). */
 qv_status qv__snapshot_primary_key(const qv__snapshot *snapshot, const qv__field ***fields, size_t *n, bool *enforced,
                                    qv_error *err);
