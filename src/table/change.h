@@ -105,9 +105,24 @@ typedef struct qv__config_update {
 typedef struct qv__key_set { /* keys that an enforced or merged insert brings: sorted, each once */
     const int32_t *field_ids;
     size_t n_fields;
-    const uint64_t *hashes; /* xxHash64 of the key's bytes, see README */
+    const uint64_t *hashes; /* qv__row_key.hash */
     size_t n;
 } qv__key_set;
+
+/* The key of a row, for tables that enforce theirs: rows are equal when both numbers are; `hash` goes into a qv__key_set. */
+typedef struct qv__row_key {
+    uint64_t hash, check;
+} qv__row_key;
+int qv__row_key_compare(const void *a, const void *b); /* for qsort and bsearch */
+/* QV_UNSUPPORTED: floating point and nested columns. */
+qv_status qv__check_key_type(const qv__field *field, qv_error *err);
+/* Keys of a batch's rows from its key columns. QV_SCHEMA: a null. */
+qv_status qv__row_keys(const qv__array *const *columns, size_t n, int64_t rows, qv__row_key *out, qv_error *err);
+/* Of all live rows of a version, sorted. *out is the caller's (qv__free). */
+qv_status qv__snapshot_row_keys(qv__snapshot *snapshot, const qv__field *const *fields, size_t n, qv__row_key **out,
+                                size_t *n_out, qv_error *err);
+/* QV_INVALID: two rows have the same key. */
+qv_status qv__snapshot_check_keys(qv__snapshot *snapshot, const qv__field *const *fields, size_t n, qv_error *err);
 
 /* Everything is borrowed until qv__commit returns, unless it says otherwise. Fields that the operation does not name stay zero. */
 typedef struct qv__change {
