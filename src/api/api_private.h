@@ -39,7 +39,8 @@ struct qv_table {
 qv__snapshot *qv__table_snapshot(qv_table *table);
 /* What a read sees, with a reference: as the consistency of the handle demands, after a look for a newer version. */
 qv_status qv__table_view(qv_table *table, qv__snapshot **out, qv_error *err);
-/* Makes `snapshot` (taken) the one that the handle sees, unless it is older. */
+/* After a commit: makes `snapshot` (taken) the one that the handle sees, unless it is older; cleans up when the table's config
+ * says so. */
 void qv__table_publish(qv_table *table, qv__snapshot *snapshot);
 /* The newest snapshot on storage, with a reference; the handle's own when it is that. */
 qv_status qv__table_newest(qv_table *table, qv__snapshot **out, qv_error *err);

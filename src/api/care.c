@@ -77,4 +77,23 @@ done:
     return st;
 }
 
+qv_status qv_table_cleanup(qv_table *table, const qv_cleanup_options *options, qv_cleanup_result *result, qv_error *err)
+{
+    qv_cleanup_options opts = QV_CLEANUP_OPTIONS_INIT;
+    qv_cleanup_result counted = { 0 };
+    qv__snapshot *newest = NULL;
+    qv__job job;
+
+    QV_TRY(QV_OPTIONS(&opts, options, err));
+    QV_TRY(qv__table_check_refs_writable(table, err));
+    QV_TRY(qv__table_newest(table, &newest, err));
+    qv__job_begin(&job, &opts.job, "cleanup", 0);
+    qv_status st = qv__cleanup(table->root, newest, &opts, &job, &counted, err);
+    qv__job_end(&job, st);
+    qv__snapshot_unref(newest);
+    if (result)
+        *result = counted;
+    return st;
+}
+
 void qv_string_free(char *string) { qv__free(string); }

@@ -53,6 +53,20 @@ qv__snapshot *qv__table_snapshot(qv_table *table)
     return snapshot;
 }
 
+/* Two writes through one handle may finish in either order: the newer version stays. Takes the snapshot. */
+static void follow(qv_table *table, qv__snapshot *snapshot)
+{
+    qv__snapshot *old = snapshot;
+
+    pthread_mutex_lock(&table->lock);
+    if (!table->pinned && qv__snapshot_version(snapshot) >= qv__snapshot_version(table->snapshot)) {
+        old = table->snapshot;
+        table->snapshot = snapshot;
+    }
+    pthread_mutex_unlock(&table->lock);
+    qv__snapshot_unref(old);
+}
+
 /* Is it time to look for a newer version? Then the look is noted as done. */
 static bool is_look_due(qv_table *table)
 {
@@ -75,24 +89,16 @@ qv_status qv__table_view(qv_table *table, qv__snapshot **out, qv_error *err)
 
     if (is_look_due(table)) {
         QV_TRY(qv__table_newest(table, &newest, err));
-        qv__table_publish(table, newest);
+        follow(table, newest);
     }
     *out = qv__table_snapshot(table);
     return QV_OK;
 }
 
-/* Two writes through one handle may finish in either order: the newer version stays. */
 void qv__table_publish(qv_table *table, qv__snapshot *snapshot)
 {
-    qv__snapshot *old = snapshot;
-
-    pthread_mutex_lock(&table->lock);
-    if (!table->pinned && qv__snapshot_version(snapshot) >= qv__snapshot_version(table->snapshot)) {
-        old = table->snapshot;
-        table->snapshot = snapshot;
-    }
-    pthread_mutex_unlock(&table->lock);
-    qv__snapshot_unref(old);
+    qv__auto_cleanup(table->root, snapshot);
+    follow(table, snapshot);
 }
 
 void qv__table_see(qv_table *table, qv__snapshot *snapshot, bool pinned)

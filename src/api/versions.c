@@ -1,5 +1,4 @@
 /* Which versions there are, and which of them a handle sees. */
-#include <inttypes.h>
 #include <string.h>
 
 #include "api/api_private.h"
@@ -63,6 +62,46 @@ qv_status qv_table_checkout_latest(qv_table *table, qv_error *err)
     QV_TRY(qv__table_newest(table, &snapshot, err));
     qv__table_see(table, snapshot, false);
     return QV_OK;
+}
+
+/* ---------------------------------------------------------------- restore */
+
+static qv_status restored_version(qv_table *table, uint64_t version, uint64_t *out, qv_error *err)
+{
+    pthread_mutex_lock(&table->lock);
+    bool pinned = table->pinned;
+    const char *branch = qv__snapshot_branch(table->snapshot);
+    bool is_own = branch && table->branch ? strcmp(branch, table->branch) == 0 : !branch && !table->branch;
+    *out = version ? version : qv__snapshot_version(table->snapshot);
+    pthread_mutex_unlock(&table->lock);
+    if (!version && !pinned)
+        return qv__fail(err, QV_INVALID, "you must run checkout before running restore");
+    if (!version && !is_own)
+        return qv__fail(err, QV_INVALID,
+                        "the version that is checked out is of another branch; open that to restore it");
+    return QV_OK;
+}
+
+qv_status qv_table_restore(qv_table *table, uint64_t version, qv_error *err)
+{
+    char tag[QV_HOLD_BYTES]; /* clean-up must not take the version between our look at it and the commit */
+    qv__change change = { .operation = QV_OP_RESTORE };
+    qv__snapshot *newest = NULL, *made = NULL;
+    qv__commit_end end;
+    qv_status st = QV_OK;
+
+    QV_TRY(qv__table_check_refs_writable(table, err));
+    QV_TRY(restored_version(table, version, &change.restore_version, err));
+    QV_CHECK(qv__table_newest(table, &newest, err));
+    QV_CHECK(qv__version_hold(table->root, table->branch, change.restore_version, tag, err));
+    st = qv__commit(table->store, newest, &change, NULL, &made, &end, err);
+    qv__tag_delete(table->root, tag, NULL);
+    QV_CHECK(st);
+    qv__auto_cleanup(table->root, made);
+    qv__table_see(table, made, false);
+done:
+    qv__snapshot_unref(newest);
+    return st;
 }
 
 /* ---------------------------------------------------------------- names of manifests */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "arrow/ipc/ipc.h"
-#include "table/table_private.h"
+#include "table/refs_private.h"
 
 #define MAX_FILE_BYTES (UINT64_C(1) << 34)
 
@@ -163,7 +163,7 @@ qv_status qv__deletions_load(qv__snapshot *snapshot, size_t fragment, qv__deleti
                             "_deletions", name, &store, &path, err));
     st = qv__store_get(store, path, MAX_FILE_BYTES, &bytes, err);
     if (st == QV_NOT_FOUND)
-        st = qv__fail(err, QV_CORRUPT, "%s: the deletion file is missing", path);
+        st = qv__snapshot_missing(snapshot, false, path, err);
     QV_CHECK(st);
     st = f->deletion->is_bitmap ? read_bitmap(&bytes, &list, err) : read_arrow(bytes, &list, err);
     if (st == QV_OK)

@@ -47,6 +47,9 @@ qv_status qv__version_load(qv__store *table, uint64_t version, qv__manifest **ou
 /* As qv__write_version_hint, but durable: before versions are taken away. */
 qv_status qv__write_version_hint_durably(qv__store *table, uint64_t version, qv_error *err);
 
+/* A file that the snapshot names is not there: its version was cleaned up (QV_NOT_FOUND), or the table is broken. */
+qv_status qv__snapshot_missing(const qv__snapshot *snapshot, bool is_impossible, const char *name, qv_error *err);
+
 /* ------------------------------------------------------------------ name_set.c */
 
 typedef struct qv__name_set { /* of texts; each once */

@@ -338,6 +338,19 @@ static qv_status check_file(const qv__fragment *f, const qv__data_file *wanted, 
     return QV_OK;
 }
 
+qv_status qv__snapshot_missing(const qv__snapshot *snapshot, bool is_impossible, const char *name, qv_error *err)
+{
+    uint64_t version = snapshot->manifest->version;
+    qv__names names;
+
+    if (is_impossible)
+        return qv__fail(err, QV_CORRUPT, "file \"%s\" has an impossible name", name);
+    if (qv__version_find(snapshot->table, version, &names, NULL, NULL) == QV_NOT_FOUND)
+        return qv__fail(err, QV_NOT_FOUND, "%s: version %" PRIu64 " was cleaned up, and file \"%s\" with it",
+                        qv__store_uri(snapshot->table), version, name);
+    return qv__fail(err, QV_CORRUPT, "file \"%s\" is missing", name);
+}
+
 static qv_status open_file(qv__snapshot *s, const qv__fragment *f, const qv__data_file *wanted, qv__file **out,
                            qv_error *err)
 {
@@ -350,8 +363,7 @@ static qv_status open_file(qv__snapshot *s, const qv__fragment *f, const qv__dat
                             err));
     st = qv__file_open(store, name, &file, err);
     if (st == QV_NOT_FOUND || st == QV_INVALID)
-        st = qv__fail(err, QV_CORRUPT, "fragment %" PRIu64 ": data file \"%s\" %s", f->id, name,
-                      st == QV_INVALID ? "has an impossible name" : "is missing");
+        st = qv__snapshot_missing(s, st == QV_INVALID, name, err);
     QV_CHECK(st);
     QV_CHECK(check_file(f, wanted, file, err));
     *out = file;

@@ -135,6 +135,10 @@ qv_status qv__tag_delete(qv__store *root, const char *tag, qv_error *err);
 qv_status qv__tag_find(qv__store *root, const char *tag, char **branch, uint64_t *version, qv_error *err);
 qv_status qv__list_tags(qv__store *root, qv_tags **out, qv_error *err); /* of all branches */
 void qv__tags_free(qv_tags *tags);
+/* Keeps a version from clean-up by a tag of a random name, until qv__tag_delete. QV_NOT_FOUND: no such version. */
+#define QV_HOLD_BYTES 64
+qv_status qv__version_hold(qv__store *root, const char *branch, uint64_t version, char tag[QV_HOLD_BYTES],
+                           qv_error *err);
 
 qv_status qv__list_branches(qv__store *root, qv_branches **out, qv_error *err);
 void qv__branches_free(qv_branches *branches);

@@ -3,6 +3,7 @@
  * A tag is put before its version is looked up, and clean-up reads the tags again after it took versions away: so either the
  * tag's maker sees that the version is gone, or clean-up sees the tag and puts the version back. */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "table/refs_private.h"
 
@@ -169,6 +170,18 @@ qv_status qv__tag_find(qv__store *root, const char *name, char **branch, uint64_
     t.branch = NULL;
     tag_clear(&t);
     return QV_OK;
+}
+
+qv_status qv__version_hold(qv__store *root, const char *branch, uint64_t version, char name[QV_HOLD_BYTES],
+                           qv_error *err)
+{
+    uint8_t uuid[16];
+    char text[37];
+
+    QV_TRY(qv__uuid_new(uuid, err));
+    qv__uuid_print(uuid, text);
+    snprintf(name, QV_HOLD_BYTES, "quiver-hold-%s", text);
+    return qv__tag_create(root, branch, name, version, err);
 }
 
 /* ------------------------------------------------------------------ all tags */

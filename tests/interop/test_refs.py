@@ -169,3 +169,44 @@ def test_versions_and_stats(theirs, ours):
     assert stats["num_rows"] == 3 and stats["num_indices"] == 1
     assert stats["fragment_stats"]["num_fragments"] == 2
     assert stats["fragment_stats"]["lengths"] == dict(min=1, max=3, mean=2, p25=1, p50=3, p75=3, p99=3)
+
+
+def test_cleanup_keeps_what_theirs_names(theirs, ours, uri):
+    theirs.tags.create("two", 2)
+    branch = theirs.create_branch("b", 3)
+    lance.write_dataset(rows(100), branch, mode="append")
+    for i in range(5, 9):
+        lance.write_dataset(rows(i), uri, mode="overwrite")
+    with ours.table("t") as t:
+        with pytest.raises(RuntimeError, match='Cleanup error: a tagged version has been marked for cleanup: tag "two"'):
+            t.cleanup(older_than_s=0, error_if_tagged=True)
+        removed = t.cleanup(older_than_s=0)
+        assert removed["versions"] == 5 and removed["data_files"] == 3 and removed["deletion_files"] == 1
+        assert [v["version"] for v in t.versions()] == [2, 3, 8]
+        again = t.cleanup(older_than_s=0)
+        assert again["bytes"] == again["versions"] == 0
+    dataset = lance.dataset(uri)
+    dataset.validate()
+    assert [v["version"] for v in dataset.versions()] == [2, 3, 8]
+    assert ids(dataset.checkout_version("two").to_table()) == [1, 2, 3, 4]
+    assert ids(dataset.checkout_version(("b", None)).to_table()) == [1, 2, 3, 4, 100]
+    assert ids(dataset.checkout_version(("b", None)).to_table(filter="id = 3")) == [3]
+    lance.write_dataset(rows(9), uri, mode="append")
+    stats = lance.dataset(uri).cleanup_old_versions(__import__("datetime").timedelta(0), error_if_tagged_old_versions=False)
+    assert stats.old_versions == 1
+    with ours.table("t") as t:
+        assert t.ids() == [8, 9]
+
+
+def test_restore(theirs, ours, uri):
+    with ours.table("t") as t:
+        t.restore(1)
+        assert t.version == 5 and t.ids() == [1, 2, 3]
+        t.append(rows(7))
+    dataset = lance.dataset(uri)
+    dataset.validate()
+    assert ids(dataset.to_table()) == [1, 2, 3, 7]
+    assert dataset.tags.list() == {}
+    dataset.restore() if False else dataset.checkout_version(4).restore()
+    with ours.table("t") as t:
+        assert t.ids() == [1, 3, 4]
