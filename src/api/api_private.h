@@ -64,6 +64,10 @@ qv_status qv__table_check_writable(qv_table *table, qv_error *err);
 qv_status qv__options_copy(void *to, size_t to_size, const void *from, const char *what, qv_error *err);
 #define QV_OPTIONS(to, from, err) qv__options_copy((to), sizeof(*(to)), (from), #from, (err))
 
+/* QV_INVALID: lists that are announced and not there, numbers out of range. */
+qv_status qv__check_scan_options(const qv_scan_options *options, qv_error *err);
+qv_status qv__check_search(const qv_vectors *queries, const qv_search_options *options, qv_error *err);
+
 /* Writes `data` (taken in every case) into the table's folder and gives the new snapshot. */
 typedef struct qv__ingest {
     qv__store *store;

@@ -3,13 +3,23 @@
 #include "arrow/c_data.h"
 #include "query/query.h"
 
-static qv_status check_column_list(const char *const *columns, size_t n, qv_error *err)
+static qv_status check_column_list(const char *const *columns, size_t n, const char *const *expressions, qv_error *err)
 {
     if (n && !columns)
         return qv__fail(err, QV_INVALID, "%zu columns are announced, but the list is NULL", n);
     for (size_t i = 0; i < n; i++)
         if (!columns[i])
             return qv__fail(err, QV_INVALID, "column %zu of the list is NULL", i);
+    if (expressions && !columns)
+        return qv__fail(err, QV_INVALID, "expressions are given, but no columns that name them");
+    return QV_OK;
+}
+
+qv_status qv__check_scan_options(const qv_scan_options *options, qv_error *err)
+{
+    QV_TRY(check_column_list(options->columns, options->n_columns, options->expressions, err));
+    if (options->n_order_by && !options->order_by)
+        return qv__fail(err, QV_INVALID, "%zu sort keys are announced, but the list is NULL", options->n_order_by);
     return QV_OK;
 }
 
@@ -19,7 +29,7 @@ qv_status qv_table_scan(qv_table *table, const qv_scan_options *options, struct 
     qv__stream *stream = NULL;
 
     QV_TRY(QV_OPTIONS(&opts, options, err));
-    QV_TRY(check_column_list(opts.columns, opts.n_columns, err));
+    QV_TRY(qv__check_scan_options(&opts, err));
     qv__snapshot *snapshot;
     QV_TRY(qv__table_view(table, &snapshot, err));
     qv_status st = qv__scan(snapshot, &opts, &stream, err);
@@ -34,7 +44,7 @@ qv_status qv_table_take(qv_table *table, qv_take_by by, const uint64_t *rows, si
     qv__stream *stream = NULL;
 
     QV_TRY(QV_OPTIONS(&opts, options, err));
-    QV_TRY(check_column_list(opts.columns, opts.n_columns, err));
+    QV_TRY(qv__check_scan_options(&opts, err));
     if (n_rows && !rows)
         return qv__fail(err, QV_INVALID, "%zu rows are asked for, but the list is NULL", n_rows);
     if (by != QV_TAKE_OFFSETS && by != QV_TAKE_ROW_IDS)
@@ -46,8 +56,9 @@ qv_status qv_table_take(qv_table *table, qv_take_by by, const uint64_t *rows, si
     return st == QV_OK ? qv__export_stream(stream, out, err) : st;
 }
 
-static qv_status check_queries(const qv_vectors *queries, const qv_search_options *options, qv_error *err)
+qv_status qv__check_search(const qv_vectors *queries, const qv_search_options *options, qv_error *err)
 {
+    QV_TRY(check_column_list(options->columns, options->n_columns, options->expressions, err));
     if (!queries || !queries->data || queries->n == 0)
         return qv__fail(err, QV_INVALID, "the search has no query vector");
     if (queries->dim == 0)
@@ -70,11 +81,19 @@ qv_status qv_table_search(qv_table *table, const qv_vectors *queries, const qv_s
     qv__stream *stream = NULL;
 
     QV_TRY(QV_OPTIONS(&opts, options, err));
-    QV_TRY(check_column_list(opts.columns, opts.n_columns, err));
-    QV_TRY(check_queries(queries, &opts, err));
+    QV_TRY(qv__check_search(queries, &opts, err));
     qv__snapshot *snapshot;
     QV_TRY(qv__table_view(table, &snapshot, err));
     qv_status st = qv__search(snapshot, queries, &opts, &stream, err);
     qv__snapshot_unref(snapshot);
     return st == QV_OK ? qv__export_stream(stream, out, err) : st;
+}
+
+qv_status qv_table_count_where(qv_table *table, const char *where, const qv_job *job, uint64_t *out, qv_error *err)
+{
+    qv__snapshot *snapshot;
+    QV_TRY(qv__table_view(table, &snapshot, err));
+    qv_status st = qv__count_where(snapshot, where, job, out, err);
+    qv__snapshot_unref(snapshot);
+    return st;
 }

@@ -52,6 +52,10 @@ void qv__object_unref(qv__object *object)
 uint64_t qv__object_size(const qv__object *object) { return object->bytes.len; }
 const char *qv__object_name(const qv__object *object) { return object->name; }
 
+static _Thread_local qv__io_count counted;
+
+qv__io_count qv__io_counted(void) { return counted; }
+
 qv_status qv__object_read(qv__object *object, uint64_t at, uint64_t len, qv__bytes *out, qv_error *err)
 {
     int failed = qv__fault_check(QV_OP_OTHER);
@@ -61,6 +65,8 @@ qv_status qv__object_read(qv__object *object, uint64_t at, uint64_t len, qv__byt
     if (!qv__inside(at, len, object->bytes.len))
         return qv__fail(err, QV_CORRUPT, "object \"%s\": %llu bytes at %llu lie outside its %zu bytes", object->name,
                         (unsigned long long) len, (unsigned long long) at, object->bytes.len);
+    counted.calls++;
+    counted.bytes += len;
     if (len == 0)
         *out = (qv__bytes){ 0 };
     else /* the reference is on the bytes, so a slice does not hold the object's name */

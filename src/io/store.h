@@ -37,6 +37,11 @@ const char *qv__object_name(const qv__object *object);
 qv_status qv__object_read(qv__object *object, uint64_t at, uint64_t len, qv__bytes *out, qv_error *err);
 /* n ranges at once (neighbours may be merged into one request); out[] all set or none. */
 qv_status qv__object_read_many(qv__object *object, const qv__range *ranges, size_t n, qv__bytes *out, qv_error *err);
+/* What the calling thread has asked objects for since it began: the difference of two looks is what a piece of work read. */
+typedef struct qv__io_count {
+    uint64_t calls, bytes;
+} qv__io_count;
+qv__io_count qv__io_counted(void);
 /* Tells the system that the range will be wanted soon, or was random; a hint. */
 void qv__object_will_need(qv__object *object, uint64_t at, uint64_t len);
 /* The whole of a small object (QV_LIMIT above max_len). */

@@ -14,51 +14,6 @@ enum {
     SERIAL_ROWS = 4096, /* up to here handing work to other threads costs more than it saves */
 };
 
-void qv__unref_all(qv__array **arrays, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        qv__array_unref(arrays[i]);
-        arrays[i] = NULL;
-    }
-}
-
-qv_status qv__fixed_array(const qv__type *type, size_t n, qv__array **out, void **values, qv_error *err)
-{
-    qv__array *array = NULL;
-    uint8_t *bytes;
-
-    QV_TRY(qv__array_new(type, (int64_t) n, 0, &array, err));
-    qv_status st = qv__bytes_new(n * (size_t) qv__type_bits(type) / 8, &array->buffers[1], &bytes, err);
-    if (st != QV_OK) {
-        qv__array_unref(array);
-        return st;
-    }
-    *values = bytes;
-    *out = array;
-    return QV_OK;
-}
-
-qv_status qv__reads_open(qv__snapshot *snapshot, size_t fragment, const qv__projection *projection,
-                         qv__fragment_column **columns, qv_error *err)
-{
-    for (size_t r = 0; r < projection->n_reads; r++) {
-        qv_status st = qv__fragment_column_open(snapshot, fragment, projection->reads[r].field, &columns[r], err);
-        if (st != QV_OK) {
-            qv__reads_close(columns, r);
-            return st;
-        }
-    }
-    return QV_OK;
-}
-
-void qv__reads_close(qv__fragment_column **columns, size_t n)
-{
-    for (size_t r = 0; r < n; r++) {
-        qv__fragment_column_free(columns[r]);
-        columns[r] = NULL;
-    }
-}
-
 /* ------------------------------------------------------------------ pieces */
 
 typedef struct piece {
@@ -66,15 +21,16 @@ typedef struct piece {
 } piece;
 
 typedef struct fetching {
-    qv__snapshot *snapshot;
-    const qv__projection *projection;
+    const qv__row_reader *reader;
+    const size_t *which; /* the sources that are fields */
+    size_t n_which;
     qv__job *job;
     size_t n;
     uint64_t *rows;    /* physical, in reading order */
     int64_t *position; /* of the row asked for i-th, in reading order; NULL: the same order */
     size_t n_pieces;
     piece *pieces;
-    qv__array **parts; /* n_reads x n_pieces */
+    qv__array **parts; /* n_which x n_pieces */
 } fetching;
 
 typedef struct place {
@@ -129,7 +85,7 @@ static qv_status cut_pieces(fetching *g, const qv__location *at, qv_error *err)
     }
     QV_TRY(QV_NEW(&g->pieces, n_pieces, err));
     QV_TRY(QV_NEW(&g->rows, g->n, err));
-    QV_TRY(QV_NEW(&g->parts, QV_MAX(n_pieces * g->projection->n_reads, 1), err));
+    QV_TRY(QV_NEW(&g->parts, QV_MAX(n_pieces * g->n_which, 1), err));
     for (size_t i = 0; i < g->n; i++) {
         piece *last = g->n_pieces > 0 ? &g->pieces[g->n_pieces - 1] : NULL;
         if (!last || last->fragment != at[i].fragment || last->n == PIECE_ROWS)
@@ -141,21 +97,20 @@ static qv_status cut_pieces(fetching *g, const qv__location *at, qv_error *err)
     return QV_OK;
 }
 
-/* Task t: piece t / n_reads, column t % n_reads. */
+/* Task t: piece t / n_which, column t % n_which. */
 static qv_status fetch(void *ctx, size_t task, qv_error *err)
 {
     fetching *g = ctx;
-    size_t n_reads = g->projection->n_reads;
-    const piece *p = &g->pieces[task / n_reads];
-    const qv__read *read = &g->projection->reads[task % n_reads];
+    const piece *p = &g->pieces[task / g->n_which];
+    const qv__read *read = &g->reader->sources.items[g->which[task % g->n_which]].read;
     qv__fragment_column *column = NULL;
     qv__array *array = NULL;
 
     QV_TRY(qv__job_tick(g->job, 0, 0, err));
-    QV_TRY(qv__fragment_column_open(g->snapshot, p->fragment, read->field, &column, err));
+    QV_TRY(qv__fragment_column_open(g->reader->snapshot, p->fragment, qv__read_field(read), &column, err));
     qv_status st = qv__fragment_column_take(column, g->rows + p->first, p->n, &array, err);
     if (st == QV_OK)
-        st = qv__read_extract(read, array, &g->parts[task % n_reads * g->n_pieces + task / n_reads], err);
+        st = qv__read_extract(read, array, &g->parts[task % g->n_which * g->n_pieces + task / g->n_which], err);
     qv__array_unref(array);
     qv__fragment_column_free(column);
     return st;
@@ -163,11 +118,12 @@ static qv_status fetch(void *ctx, size_t task, qv_error *err)
 
 /* ------------------------------------------------------------------ outputs */
 
-static qv_status join_parts(fetching *g, size_t read, const qv__type *type, qv__array **out, qv_error *err)
+static qv_status join_parts(fetching *g, size_t which, qv__array **out, qv_error *err)
 {
+    const qv__type *type = g->reader->sources.items[g->which[which]].leaf->type;
     qv__array *joined = NULL;
 
-    QV_TRY(qv__array_concat(g->parts + read * g->n_pieces, g->n_pieces, type, &joined, err));
+    QV_TRY(qv__array_concat(g->parts + which * g->n_pieces, g->n_pieces, type, &joined, err));
     if (!g->position) {
         *out = joined;
         return QV_OK;
@@ -177,20 +133,16 @@ static qv_status join_parts(fetching *g, size_t read, const qv__type *type, qv__
     return st;
 }
 
-static qv_status row_numbers(fetching *g, const qv__location *at, bool ids, const qv__type *type, qv__array **out,
-                             qv_error *err)
+static qv_status make_numbers(const qv__row_reader *reader, qv__source_kind kind, const qv__location *at, size_t n,
+                              qv__array **out, qv_error *err)
 {
     qv_status st = QV_OK;
     qv__array *array = NULL;
     void *values;
 
-    QV_TRY(qv__fixed_array(type, g->n, &array, &values, err));
-    for (size_t i = 0; i < g->n; i++) {
-        uint64_t *value = (uint64_t *) values + i;
-        *value = qv__snapshot_fragment(g->snapshot, at[i].fragment)->id << 32 | at[i].row;
-        if (ids)
-            QV_CHECK(qv__snapshot_row_ids(g->snapshot, at[i].fragment, at[i].row, 1, value, err));
-    }
+    QV_TRY(qv__made_array(kind, n, &array, &values, err));
+    for (size_t i = 0; i < n; i++)
+        QV_CHECK(qv__row_numbers(reader, kind, at[i].fragment, at[i].row, NULL, 1, (uint64_t *) values + i, err));
     *out = array;
     array = NULL;
 done:
@@ -198,48 +150,113 @@ done:
     return st;
 }
 
-static qv_status make_outputs(fetching *g, const qv__location *at, qv__array **columns, qv_error *err)
-{
-    const qv__projection *p = g->projection;
-
-    for (size_t o = 0; o < p->n_outputs; o++) {
-        const qv__type *type = p->schema->fields[o].type;
-        if (p->outputs[o].kind == QV_OUT_FIELD)
-            QV_TRY(join_parts(g, p->outputs[o].read, type, &columns[o], err));
-        else if (p->outputs[o].kind == QV_OUT_ROW_ID || p->outputs[o].kind == QV_OUT_ROW_ADDRESS)
-            QV_TRY(row_numbers(g, at, p->outputs[o].kind == QV_OUT_ROW_ID, type, &columns[o], err));
-    }
-    return QV_OK;
-}
-
-qv_status qv__fetch_rows(qv__snapshot *snapshot, const qv__projection *projection, const qv__location *at, size_t n,
-                         qv__job *job, qv__array **columns, qv_error *err)
+static qv_status fetch_fields(fetching *g, const qv__location *at, qv__array **arrays, qv_error *err)
 {
     qv_status st = QV_OK;
-    fetching g = { .snapshot = snapshot, .projection = projection, .job = job, .n = n };
     qv__location *sorted = NULL;
     const qv__location *order = at;
 
-    for (size_t o = 0; o < projection->n_outputs; o++)
-        columns[o] = NULL;
-    if (!fragments_ascend(at, n)) {
-        QV_CHECK(QV_NEW(&sorted, n, err));
-        QV_CHECK(sort_rows(&g, at, sorted, err));
+    if (!fragments_ascend(at, g->n)) {
+        QV_CHECK(QV_NEW(&sorted, g->n, err));
+        QV_CHECK(sort_rows(g, at, sorted, err));
         order = sorted;
     }
-    QV_CHECK(cut_pieces(&g, order, err));
-    unsigned threads = n * projection->n_reads <= SERIAL_ROWS ? 1 : qv__job_threads(job);
-    QV_CHECK(qv__parallel_for(g.n_pieces * projection->n_reads, threads, fetch, &g, err));
-    QV_CHECK(make_outputs(&g, at, columns, err));
+    QV_CHECK(cut_pieces(g, order, err));
+    unsigned threads = g->n * g->n_which <= SERIAL_ROWS ? 1 : qv__job_threads(g->job);
+    QV_CHECK(qv__parallel_for(g->n_pieces * g->n_which, threads, fetch, g, err));
+    for (size_t i = 0; i < g->n_which; i++)
+        QV_CHECK(join_parts(g, i, &arrays[g->which[i]], err));
+done:
+    if (g->parts)
+        qv__unref_all(g->parts, g->n_pieces * g->n_which);
+    qv__free(g->parts);
+    qv__free(g->pieces);
+    qv__free(g->rows);
+    qv__free(g->position);
+    qv__free(sorted);
+    return st;
+}
+
+qv_status qv__fetch_rows(const qv__row_reader *reader, const size_t *which, size_t n_which, const qv__location *at,
+                         size_t n, qv__job *job, qv__array **arrays, qv_error *err)
+{
+    qv_status st = QV_OK;
+    size_t n_sources = reader->sources.n, *fields = NULL;
+    fetching g = { .reader = reader, .job = job, .n = n };
+
+    for (size_t i = 0; i < n_sources; i++)
+        arrays[i] = NULL;
+    QV_TRY(QV_NEW(&fields, QV_MAX(n_which, 1), err));
+    for (size_t i = 0; i < n_which; i++) {
+        qv__source_kind kind = reader->sources.items[which[i]].kind;
+        if (kind == QV_FROM_FIELD)
+            fields[g.n_which++] = which[i];
+        else if (kind != QV_FROM_DISTANCE && kind != QV_FROM_QUERY_INDEX)
+            QV_CHECK(make_numbers(reader, kind, at, n, &arrays[which[i]], err));
+    }
+    g.which = fields;
+    if (g.n_which > 0)
+        QV_CHECK(fetch_fields(&g, at, arrays, err));
 done:
     if (st != QV_OK)
-        qv__unref_all(columns, projection->n_outputs);
-    if (g.parts)
-        qv__unref_all(g.parts, g.n_pieces * projection->n_reads);
-    qv__free(g.parts);
-    qv__free(g.pieces);
-    qv__free(g.rows);
-    qv__free(g.position);
-    qv__free(sorted);
+        qv__unref_all(arrays, n_sources);
+    qv__free(fields);
+    return st;
+}
+
+/* ------------------------------------------------------------------ batches, and places that match */
+
+qv_status qv__fetch_batch(const qv__row_reader *reader, const qv__projection *projection, const qv__location *at,
+                          size_t n, qv__job *job, qv__array **out, qv_error *err)
+{
+    qv__array **arrays = NULL;
+
+    QV_TRY(QV_NEW(&arrays, QV_MAX(reader->sources.n, 1), err));
+    qv_status st = qv__fetch_rows(reader, projection->used, projection->n_used, at, n, job, arrays, err);
+    if (st == QV_OK)
+        st = qv__projection_batch(projection, arrays, n, out, err);
+    qv__unref_all(arrays, reader->sources.n);
+    qv__free(arrays);
+    return st;
+}
+
+/* The sources of all steps, each once. */
+static size_t condition_sources(const qv__condition *condition, bool *seen, size_t *which)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < condition->n_steps; i++)
+        for (size_t c = 0; c < condition->steps[i].program->n_columns; c++) {
+            size_t source = condition->steps[i].inputs[c];
+            if (!seen[source])
+                which[n++] = source;
+            seen[source] = true;
+        }
+    return n;
+}
+
+qv_status qv__fetch_selected(const qv__row_reader *reader, const qv__filter *filter, const qv__location *at, size_t n,
+                             qv__job *job, uint8_t *selected, size_t *n_selected, qv_error *err)
+{
+    qv_status st = QV_OK;
+    size_t n_sources = QV_MAX(reader->sources.n, 1), *which = NULL;
+    bool *seen = NULL;
+    qv__array **arrays = NULL;
+
+    *n_selected = filter->never ? 0 : n;
+    qv__bitmap_fill(selected, 0, n, !filter->never);
+    if (*n_selected == 0 || filter->full.n_steps == 0)
+        return QV_OK;
+    QV_CHECK(QV_NEW(&which, n_sources, err));
+    QV_CHECK(QV_NEW(&seen, n_sources, err));
+    QV_CHECK(QV_NEW(&arrays, n_sources, err));
+    QV_CHECK(qv__fetch_rows(reader, which, condition_sources(&filter->full, seen, which), at, n, job, arrays, err));
+    QV_CHECK(qv__select_arrays(&filter->full, arrays, n, selected, n_selected, err));
+done:
+    if (arrays)
+        qv__unref_all(arrays, reader->sources.n);
+    qv__free(arrays);
+    qv__free(which);
+    qv__free(seen);
     return st;
 }

@@ -9,6 +9,7 @@
 
 typedef struct take {
     qv__snapshot *snapshot;
+    bool in_order;
     qv__location *places;
     size_t n;
 } take;
@@ -38,21 +39,6 @@ static uint64_t physical_row(const uint32_t *deleted, size_t n_deleted, uint64_t
     return k + low;
 }
 
-/* starts[f]: live rows before fragment f; n_fragments + 1 of them. */
-static qv_status count_live(qv__snapshot *snapshot, uint64_t *starts, qv_error *err)
-{
-    size_t n = qv__snapshot_n_fragments(snapshot);
-
-    for (size_t f = 0; f < n; f++) {
-        const uint32_t *deleted;
-        const uint8_t *live;
-        size_t n_deleted;
-        QV_TRY(qv__snapshot_deletions(snapshot, f, &deleted, &n_deleted, &live, err));
-        starts[f + 1] = starts[f] + qv__snapshot_fragment(snapshot, f)->physical_rows - n_deleted;
-    }
-    return QV_OK;
-}
-
 /* The fragment whose live rows [starts[f], starts[f + 1]) hold `offset`, which is below starts[n]. */
 static size_t fragment_of(const uint64_t *starts, size_t n, uint64_t offset)
 {
@@ -74,7 +60,7 @@ static qv_status find_offsets(take *t, const uint64_t *offsets, size_t n, qv_err
     uint64_t *starts = NULL;
 
     QV_CHECK(QV_NEW(&starts, n_fragments + 1, err));
-    QV_CHECK(count_live(t->snapshot, starts, err));
+    QV_CHECK(qv__count_live(t->snapshot, starts, err));
     for (size_t i = 0; i < n; i++) {
         if (offsets[i] >= starts[n_fragments])
             continue;
@@ -102,9 +88,8 @@ static qv_status find_row_ids(take *t, const uint64_t *ids, size_t n, qv_error *
 
 /* ------------------------------------------------------------------ the answer */
 
-/* One batch, cut into slices when the caller limits their length. */
-static qv_status stream_of(const qv__schema *schema, qv__array *batch, uint32_t batch_rows, qv__stream **out,
-                           qv_error *err)
+qv_status qv__stream_of_slices(const qv__schema *schema, qv__array *batch, uint32_t batch_rows, qv__stream **out,
+                               qv_error *err)
 {
     qv_status st = QV_OK;
     int64_t step = batch_rows ? batch_rows : batch->length;
@@ -126,51 +111,119 @@ done:
     return st;
 }
 
-static qv_status fetch(const take *t, const qv__projection *projection, qv__job *job, uint32_t batch_rows,
-                       qv__stream **out, qv_error *err)
+/* Sorts the places by the keys of the options. */
+static qv_status sort_places(take *t, const qv__projection *keys, const qv__sort_key *how, const qv__row_reader *reader,
+                             qv__job *job, qv_error *err)
 {
     qv_status st = QV_OK;
-    qv__array **columns = NULL, *batch = NULL;
+    qv__array *batch = NULL;
+    qv__sorter *sorter = NULL;
+    qv__location *sorted = NULL;
 
-    QV_CHECK(QV_NEW(&columns, QV_MAX(projection->n_outputs, 1), err));
-    if (t->n == 0) {
-        QV_CHECK(qv__stream_of(projection->schema, NULL, 0, out, err));
-        goto done;
-    }
-    QV_CHECK(qv__fetch_rows(t->snapshot, projection, t->places, t->n, job, columns, err));
-    QV_CHECK(qv__batch_new(projection->schema, columns, (int64_t) t->n, &batch, err));
-    QV_CHECK(stream_of(projection->schema, batch, batch_rows, out, err));
+    if (t->n == 0)
+        return QV_OK;
+    QV_CHECK(qv__sorter_new(how, keys->n_outputs, UINT64_MAX, &sorter, err));
+    QV_CHECK(qv__fetch_batch(reader, keys, t->places, t->n, job, &batch, err));
+    QV_CHECK(qv__sorter_add(sorter, batch->children, t->places, t->n, err));
+    QV_CHECK(qv__sorter_finish(sorter, &sorted, &t->n, err));
+    qv__free(t->places);
+    t->places = sorted;
 done:
+    qv__sorter_free(sorter);
     qv__array_unref(batch);
-    if (columns)
-        qv__unref_all(columns, projection->n_outputs);
-    qv__free(columns);
     return st;
+}
+
+static qv_status order_places(take *t, const qv_scan_options *options, qv__job *job, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__row_reader reader = { .snapshot = qv__snapshot_ref(t->snapshot) };
+    qv__projection *projection = NULL;
+    const char **names = NULL, **expressions = NULL;
+    qv__sort_key *keys = NULL;
+    size_t n;
+
+    QV_CHECK(QV_NEW(&names, options->n_order_by, err));
+    QV_CHECK(QV_NEW(&expressions, options->n_order_by, err));
+    QV_CHECK(QV_NEW(&keys, options->n_order_by, err));
+    QV_CHECK(qv__order_columns(options, names, expressions, keys, &n, err));
+    qv__wanted wanted = { .columns = names, .expressions = expressions, .n_columns = n };
+    QV_CHECK(qv__projection_new(qv__snapshot_schema(t->snapshot), &wanted, &reader.sources, &projection, err));
+    QV_CHECK(qv__order_check(projection->schema, n, err));
+    QV_CHECK(qv__row_reader_prepare(&reader, err));
+    QV_CHECK(sort_places(t, projection, keys, &reader, job, err));
+done:
+    qv__projection_free(projection);
+    qv__free(names);
+    qv__free(expressions);
+    qv__free(keys);
+    qv__row_reader_clear(&reader);
+    return st;
+}
+
+static qv_status keep_matching(take *t, const qv__row_reader *reader, const qv__filter *filter, qv__job *job,
+                               qv_error *err)
+{
+    uint8_t *selected = NULL;
+    size_t n_selected = 0;
+
+    if (qv__filter_is_empty(filter))
+        return QV_OK;
+    QV_TRY(QV_NEW(&selected, QV_MAX(qv__bitmap_bytes(t->n), 1), err));
+    qv_status st = qv__fetch_selected(reader, filter, t->places, t->n, job, selected, &n_selected, err);
+    for (size_t i = 0, from = 0; st == QV_OK && i < n_selected; i++, from++) {
+        from = qv__bitmap_find(selected, from, t->n, true);
+        t->places[i] = t->places[from];
+    }
+    t->n = n_selected;
+    qv__free(selected);
+    return st;
+}
+
+/* The places that the numbers name, under the condition, in the order that is wanted. */
+static qv_status find_places(take *t, qv_take_by by, const uint64_t *rows, size_t n, const qv__row_reader *reader,
+                             const qv__filter *filter, qv__job *job, qv_error *err)
+{
+    QV_TRY(QV_NEW(&t->places, QV_MAX(n, 1), err));
+    QV_TRY(by == QV_TAKE_OFFSETS ? find_offsets(t, rows, n, err) : find_row_ids(t, rows, n, err));
+    if (!t->in_order)
+        qsort(t->places, t->n, sizeof *t->places, by_place);
+    return keep_matching(t, reader, filter, job, err);
 }
 
 qv_status qv__take(qv__snapshot *snapshot, qv_take_by by, const uint64_t *rows, size_t n, bool in_order,
                    const qv_scan_options *options, qv__stream **out, qv_error *err)
 {
     qv_status st = QV_OK;
-    take t = { .snapshot = snapshot };
+    take t = { .snapshot = snapshot, .in_order = in_order };
+    qv__row_reader reader = { .snapshot = qv__snapshot_ref(snapshot) };
+    qv__filter filter = { 0 };
     qv__projection *projection = NULL;
+    qv__array *batch = NULL;
+    qv__wanted wanted = qv__wanted_of(options);
     qv__job job;
-    qv__wanted wanted = { .columns = options->columns,
-                          .n_columns = options->n_columns,
-                          .row_id = options->with_row_id,
-                          .row_address = options->with_row_address };
 
     qv__job_begin(&job, &options->job, "take", n);
     QV_CHECK(qv__job_tick(&job, 0, 0, err));
-    QV_CHECK(qv__projection_new(qv__snapshot_schema(snapshot), &wanted, &projection, err));
-    QV_CHECK(QV_NEW(&t.places, QV_MAX(n, 1), err));
-    QV_CHECK(by == QV_TAKE_OFFSETS ? find_offsets(&t, rows, n, err) : find_row_ids(&t, rows, n, err));
-    if (!in_order)
-        qsort(t.places, t.n, sizeof *t.places, by_place);
-    QV_CHECK(fetch(&t, projection, &job, options->batch_rows, out, err));
+    QV_CHECK(qv__filter_new(&filter, &reader, options->where, true, err));
+    QV_CHECK(qv__projection_new(qv__snapshot_schema(snapshot), &wanted, &reader.sources, &projection, err));
+    QV_CHECK(qv__row_reader_prepare(&reader, err));
+    QV_CHECK(find_places(&t, by, rows, n, &reader, &filter, &job, err));
+    if (options->n_order_by > 0)
+        QV_CHECK(order_places(&t, options, &job, err));
+    if (t.n == 0) {
+        QV_CHECK(qv__stream_of(projection->schema, NULL, 0, out, err));
+        goto done;
+    }
+    QV_CHECK(qv__fetch_batch(&reader, projection, t.places, t.n, &job, &batch, err));
+    QV_CHECK(qv__stream_of_slices(projection->schema, batch, options->batch_rows, out, err));
 done:
+    st = qv__query_failed(st, err);
     qv__job_end(&job, st);
+    qv__array_unref(batch);
     qv__free(t.places);
     qv__projection_free(projection);
+    qv__filter_clear(&filter);
+    qv__row_reader_clear(&reader);
     return st;
 }

@@ -134,8 +134,6 @@ qv_status qv__vector_column_find(const qv__schema *schema, const char *name, siz
     }
     column.dim = dim;
     *out = column;
-    if (column.read.depth > 0)
-        out->read.field = &out->read.pruned;
     return QV_OK;
 }
 
@@ -186,6 +184,21 @@ qv_status qv__vector_column_run(const qv__vector_column *column, qv__fragment_co
     if (column->read.depth == 0)
         return qv__fragment_column_vectors(from, row, max_rows, out, err);
     QV_CHECK(qv__fragment_column_read(from, row, QV_MIN(max_rows, NESTED_ROWS), &top, err));
+    QV_CHECK(qv__read_extract(&column->read, top, &lists, err));
+    QV_CHECK(run_of_array(lists, column->element, column->dim, out, err));
+done:
+    qv__array_unref(top);
+    qv__array_unref(lists);
+    return st;
+}
+
+qv_status qv__vector_column_take(const qv__vector_column *column, qv__fragment_column *from, const uint64_t *rows,
+                                 size_t n, qv__vector_run *out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__array *top = NULL, *lists = NULL;
+
+    QV_CHECK(qv__fragment_column_take(from, rows, n, &top, err));
     QV_CHECK(qv__read_extract(&column->read, top, &lists, err));
     QV_CHECK(run_of_array(lists, column->element, column->dim, out, err));
 done:

@@ -6,6 +6,7 @@
 
 #include "arrow/compute/compute.h"
 #include "base/alloc.h"
+#include "index/index.h"
 #include "query/query.h"
 #include "qvt.h"
 #include "qvt_arrays.h"
@@ -103,6 +104,7 @@ void qv__snapshot_unref(qv__snapshot *s)
 const qv__schema *qv__snapshot_schema(const qv__snapshot *s) { return s->schema; }
 size_t qv__snapshot_n_fragments(const qv__snapshot *s) { return s->n_fragments; }
 const qv__fragment *qv__snapshot_fragment(const qv__snapshot *s, size_t i) { return &s->fragments[i]; }
+uint64_t qv__snapshot_version(const qv__snapshot *s) { return s->schema ? 7 : 0; }
 bool qv__snapshot_has_stable_row_ids(const qv__snapshot *s) { return s->stable; }
 
 qv_status qv__snapshot_count_rows(qv__snapshot *s, uint64_t *out, qv_error *err)
@@ -280,6 +282,95 @@ void qv__vector_run_free(qv__vector_run *run)
 {
     qv__bytes_unref(&run->keep[0]);
     qv__bytes_unref(&run->keep[1]);
+}
+
+/* ------------------------------------------------------------------ index.h */
+
+/* An index over some fragments: the truth, and rows too many where it is not exact. */
+static int
+    fake_index_kind; /* 0: none, 1: exact, 2: with rows too many, which must be held against the condition again */
+static uint64_t fake_index_seed = 1;
+
+struct qv__index_plan {
+    qv__snapshot *snapshot;
+    qv__program *condition;
+};
+
+qv_status qv__index_plan_new(qv__snapshot *s, const qv__program *condition, const qv__index_plan_options *options,
+                             qv__index_plan **out, qv_error *err)
+{
+    *out = NULL;
+    for (size_t c = 0; c < condition->n_columns; c++) /* no numbers of rows, no nested columns */
+        if (condition->columns[c].top >= s->schema->n_fields || strchr(condition->columns[c].path, '.'))
+            return QV_OK;
+    if (fake_index_kind == 0 || options->no_index)
+        return QV_OK;
+    QV_TRY(QV_NEW(out, 1, err));
+    (*out)->snapshot = s;
+    (*out)->condition = qv__program_ref(condition);
+    return QV_OK;
+}
+
+void qv__index_plan_free(qv__index_plan *plan)
+{
+    if (plan)
+        qv__program_unref(plan->condition);
+    qv__free(plan);
+}
+
+qv_status qv__index_plan_print(const qv__index_plan *plan, qv__buffer *out, qv_error *err)
+{
+    return qv__buffer_printf(out, err, "ScalarIndexQuery: query=[%s]@fake_idx(BTree)", plan->condition->text);
+}
+
+static qv_status fake_index_fragment(qv__index_plan *plan, size_t f, roaring_bitmap_t **out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    const qv__snapshot *s = plan->snapshot;
+    size_t rows = s->fragments[f].physical_rows, n;
+    qvt_rng rng = { fake_index_seed + f };
+    qv__array *columns[16];
+    uint8_t *selected = calloc(1, rows / 8 + 1);
+
+    for (size_t c = 0; c < plan->condition->n_columns; c++)
+        columns[c] = s->data[f].columns[plan->condition->columns[c].top];
+    QV_CHECK(qv__program_filter(plan->condition, columns, rows, NULL, selected, &n, err));
+    *out = roaring_bitmap_create();
+    for (size_t i = 0; i < rows; i++)
+        if (qv__bit_get(selected, i) || (fake_index_kind == 2 && qvt_rng_below(&rng, 3) == 0))
+            roaring_bitmap_add(*out, (uint32_t) i);
+done:
+    free(selected);
+    return st;
+}
+
+qv_status qv__index_plan_run(qv__index_plan *plan, qv__job *job, qv__index_rows *out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__index_rows rows = { .n_fragments = plan->snapshot->n_fragments, .comparisons = 3 };
+
+    QV_UNUSED(job);
+    QV_CHECK(QV_NEW(&rows.rows, rows.n_fragments + 1, err));
+    for (size_t f = 0; f < rows.n_fragments; f++)
+        if (f % 3 != 1) { /* the others are not covered */
+            QV_CHECK(fake_index_fragment(plan, f, &rows.rows[f], err));
+            rows.n_rows += roaring_bitmap_get_cardinality(rows.rows[f]);
+        }
+    rows.recheck = fake_index_kind == 2 ? plan->condition : NULL;
+    *out = rows;
+    rows = (qv__index_rows){ 0 };
+done:
+    qv__index_rows_clear(&rows);
+    return st;
+}
+
+void qv__index_rows_clear(qv__index_rows *rows)
+{
+    for (size_t f = 0; rows->rows && f < rows->n_fragments; f++)
+        if (rows->rows[f])
+            roaring_bitmap_free(rows->rows[f]);
+    qv__free(rows->rows);
+    *rows = (qv__index_rows){ 0 };
 }
 
 /* ------------------------------------------------------------------ helpers of the tests */

@@ -1,0 +1,262 @@
+/* Vector search: the condition becomes rows, the nearest of them are found, and the other columns are read for these alone. */
+#include "arrow/compute/compute.h"
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "query/knn.h"
+
+typedef struct search {
+    const qv_search_options *options;
+    qv__row_reader reader;
+    qv__filter filter;
+    qv__matches matches;
+    qv__projection *projection;
+    qv__knn knn;
+    qv__job job;
+    qv__plan plan;
+    qv__operator *op_sort, *op_filter, *op_fetch, *op_project;
+    size_t n_hits; /* of all queries, after the offset */
+    qv__location *places;
+    const qv__hit **hits;
+    int32_t *hit_query;
+} search;
+
+/* ------------------------------------------------------------------ the winners */
+
+/* Drops the first `offset` hits of each query, and finds where the rest lie. */
+static qv_status find_winners(search *x, qv_error *err)
+{
+    uint64_t skip = x->options->offset;
+    const qv__topk *topks = x->knn.topks;
+
+    for (size_t q = 0; q < x->knn.n_queries; q++)
+        x->n_hits += topks[q].n > skip ? topks[q].n - (size_t) skip : 0;
+    QV_TRY(QV_NEW(&x->places, QV_MAX(x->n_hits, 1), err));
+    QV_TRY(QV_NEW(&x->hits, QV_MAX(x->n_hits, 1), err));
+    QV_TRY(QV_NEW(&x->hit_query, QV_MAX(x->n_hits, 1), err));
+    for (size_t q = 0, at = 0; q < x->knn.n_queries; q++)
+        for (size_t i = (size_t) QV_MIN(skip, topks[q].n); i < topks[q].n; i++, at++) {
+            bool found;
+            x->hits[at] = &topks[q].heap[i];
+            x->hit_query[at] = (int32_t) q;
+            QV_TRY(qv__snapshot_locate(x->reader.snapshot, x->hits[at]->id, &x->places[at].fragment, &x->places[at].row,
+                                       &found, err));
+            if (!found)
+                return qv__fail(err, QV_CORRUPT, "row id %llu was read but is not in the table's index of row ids",
+                                (unsigned long long) x->hits[at]->id);
+        }
+    return QV_OK;
+}
+
+/* The condition on the winners alone. */
+static qv_status filter_winners(search *x, qv_error *err)
+{
+    uint8_t *selected = NULL;
+    size_t n = 0;
+
+    if (!x->options->postfilter || qv__filter_is_empty(&x->filter))
+        return QV_OK;
+    qv__span span = qv__span_begin();
+    QV_TRY(QV_NEW(&selected, QV_MAX(qv__bitmap_bytes(x->n_hits), 1), err));
+    qv_status st = qv__fetch_selected(&x->reader, &x->filter, x->places, x->n_hits, &x->job, selected, &n, err);
+    for (size_t i = 0, from = 0; st == QV_OK && i < n; i++, from++) {
+        from = qv__bitmap_find(selected, from, x->n_hits, true);
+        x->places[i] = x->places[from];
+        x->hits[i] = x->hits[from];
+        x->hit_query[i] = x->hit_query[from];
+    }
+    x->n_hits = n;
+    qv__span_end(&span, x->op_filter, n);
+    qv__free(selected);
+    return st;
+}
+
+/* ------------------------------------------------------------------ the answer */
+
+static qv_status add_scores(const search *x, qv__array **arrays, qv_error *err)
+{
+    for (size_t i = 0; i < x->projection->n_used; i++) {
+        size_t source = x->projection->used[i];
+        qv__source_kind kind = x->reader.sources.items[source].kind;
+        void *values;
+        if (kind != QV_FROM_DISTANCE && kind != QV_FROM_QUERY_INDEX)
+            continue;
+        QV_TRY(qv__made_array(kind, x->n_hits, &arrays[source], &values, err));
+        for (size_t h = 0; h < x->n_hits; h++)
+            if (kind == QV_FROM_DISTANCE)
+                ((float *) values)[h] = x->hits[h]->distance;
+            else
+                ((int32_t *) values)[h] = x->hit_query[h];
+    }
+    return QV_OK;
+}
+
+static qv_status answer(search *x, qv__stream **out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    const qv__projection *p = x->projection;
+    size_t n_sources = x->reader.sources.n;
+    qv__array **arrays = NULL, *batch = NULL;
+
+    if (x->n_hits == 0)
+        return qv__stream_of(p->schema, NULL, 0, out, err);
+    QV_CHECK(QV_NEW(&arrays, QV_MAX(n_sources, 1), err));
+    qv__span span = qv__span_begin();
+    QV_CHECK(qv__fetch_rows(&x->reader, p->used, p->n_used, x->places, x->n_hits, &x->job, arrays, err));
+    qv__span_end(&span, x->op_fetch, x->n_hits);
+    span = qv__span_begin();
+    QV_CHECK(add_scores(x, arrays, err));
+    QV_CHECK(qv__projection_batch(p, arrays, x->n_hits, &batch, err));
+    qv__span_end(&span, x->op_project, x->n_hits);
+    QV_CHECK(qv__stream_of(p->schema, &batch, 1, out, err));
+done:
+    qv__array_unref(batch);
+    if (arrays)
+        qv__unref_all(arrays, n_sources);
+    qv__free(arrays);
+    return st;
+}
+
+/* ------------------------------------------------------------------ the plan */
+
+static qv_status print_columns(const search *x, qv__buffer *text, qv_error *err)
+{
+    text->len = 0;
+    for (size_t i = 0; i < x->projection->n_used; i++)
+        QV_TRY(
+            qv__buffer_printf(text, err, "%s%s", i ? ", " : "", x->reader.sources.items[x->projection->used[i]].name));
+    return qv__buffer_append_zeros(text, 1, err);
+}
+
+static qv_status plan_search(search *x, qv__buffer *text, qv_error *err)
+{
+    qv__plan *plan = &x->plan;
+    unsigned long long k = x->options->k, offset = x->options->offset;
+
+    QV_TRY(qv__plan_add(&plan->logical, true, "VectorSearch", NULL, err, "column=%s, metric=%s, queries=%zu, k=%llu",
+                        x->knn.column.leaf->name, x->knn.metric, x->knn.n_queries, k));
+    QV_TRY(qv__plan_add(&plan->physical, false, "KNNVectorDistance", &x->knn.op, err,
+                        "metric=%s, column=%s, queries=%zu", x->knn.metric, x->knn.column.leaf->name,
+                        x->knn.n_queries));
+    QV_TRY(qv__plan_add(&plan->physical, false, "SortExec", &x->op_sort, err,
+                        "TopK(fetch=%llu), skip=%llu, expr=[_distance ASC NULLS LAST, _rowid ASC NULLS LAST]",
+                        k + offset, offset));
+    if (x->options->postfilter && x->filter.program) {
+        QV_TRY(qv__expr_print(x->filter.program, x->filter.program->root, text, err));
+        QV_TRY(qv__buffer_append_zeros(text, 1, err));
+        QV_TRY(qv__plan_add(&plan->logical, true, "Filter", NULL, err, "%s", (const char *) text->data));
+        QV_TRY(qv__plan_add(&plan->physical, false, "FilterExec", &x->op_filter, err, "%s", (const char *) text->data));
+    }
+    QV_TRY(print_columns(x, text, err));
+    return qv__plan_add(&plan->physical, false, "TakeExec", &x->op_fetch, err, "columns=[%s]",
+                        (const char *) text->data);
+}
+
+static qv_status make_plan(search *x, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__buffer text;
+    qv__filter none = { 0 };
+    bool prefilter = !x->options->postfilter;
+
+    qv__buffer_init(&text, 64 << 20);
+    QV_CHECK(qv__filter_plan(prefilter ? &x->filter : &none, &x->reader, &x->plan, err));
+    QV_CHECK(plan_search(x, &text, err));
+    text.len = 0;
+    QV_CHECK(qv__projection_print(x->projection, &x->reader.sources, &text, err));
+    QV_CHECK(qv__buffer_append_zeros(&text, 1, err));
+    QV_CHECK(qv__plan_add(&x->plan.logical, true, "Projection", NULL, err, "%s", (const char *) text.data));
+    QV_CHECK(qv__plan_add(&x->plan.physical, false, "ProjectionExec", &x->op_project, err, "expr=[%s]",
+                          (const char *) text.data));
+done:
+    qv__buffer_free(&text);
+    return st;
+}
+
+/* ------------------------------------------------------------------ searching */
+
+static qv_status prepare(search *x, qv__snapshot *snapshot, const qv_vectors *queries, qv_error *err)
+{
+    const qv_search_options *options = x->options;
+    const qv__schema *schema = qv__snapshot_schema(snapshot);
+    qv__wanted wanted = { .columns = options->columns,
+                          .expressions = options->expressions,
+                          .n_columns = options->n_columns,
+                          .row_id = options->with_row_id,
+                          .row_address = options->with_row_address,
+                          .is_search = true,
+                          .query_index = options->query_index || queries->n > 1 };
+
+    x->reader.snapshot = qv__snapshot_ref(snapshot);
+    x->knn = (qv__knn){ .snapshot = snapshot, .options = options, .job = &x->job, .n_queries = queries->n };
+    QV_TRY(qv__job_tick(&x->job, 0, 0, err));
+    QV_TRY(qv__vector_column_find(schema, options->vector_column, queries->dim, &x->knn.column, err));
+    QV_TRY(qv__knn_prepare(&x->knn, queries, err));
+    QV_TRY(qv__filter_new(&x->filter, &x->reader, options->where, options->no_index || options->postfilter, err));
+    x->filter.fast_search = options->fast_search;
+    QV_TRY(qv__projection_new(schema, &wanted, &x->reader.sources, &x->projection, err));
+    QV_TRY(qv__row_reader_prepare(&x->reader, err));
+    return make_plan(x, err);
+}
+
+static qv_status run(search *x, qv__stream **out, qv_error *err)
+{
+    if (!x->options->postfilter && !qv__filter_is_empty(&x->filter)) {
+        QV_TRY(qv__filter_match(&x->filter, &x->reader, &x->job, &x->matches, err));
+        x->knn.matches = &x->matches;
+    }
+    QV_TRY(qv__knn_run(&x->knn, err));
+    qv__span span = qv__span_begin();
+    QV_TRY(find_winners(x, err));
+    qv__span_end(&span, x->op_sort, x->n_hits);
+    QV_TRY(filter_winners(x, err));
+    return answer(x, out, err);
+}
+
+static void search_clear(search *x)
+{
+    qv__knn_clear(&x->knn);
+    qv__projection_free(x->projection);
+    qv__filter_clear(&x->filter);
+    qv__matches_clear(&x->matches);
+    qv__plan_clear(&x->plan);
+    qv__free(x->places);
+    qv__free(x->hits);
+    qv__free(x->hit_query);
+    qv__row_reader_clear(&x->reader);
+}
+
+qv_status qv__search(qv__snapshot *snapshot, const qv_vectors *queries, const qv_search_options *options,
+                     qv__stream **out, qv_error *err)
+{
+    search x = { .options = options };
+
+    qv__job_begin(&x.job, &options->job, "search", 0);
+    qv_status st = prepare(&x, snapshot, queries, err);
+    if (st == QV_OK)
+        st = run(&x, out, err);
+    st = qv__query_failed(st, err);
+    qv__job_end(&x.job, st);
+    search_clear(&x);
+    return st;
+}
+
+qv_status qv__explain_search(qv__snapshot *snapshot, const qv_vectors *queries, const qv_search_options *options,
+                             qv_plan_mode mode, bool as_json, qv__buffer *out, qv_error *err)
+{
+    search x = { .options = options };
+    qv__stream *stream = NULL;
+    int64_t began = qv__now_ns(), elapsed = -1;
+
+    qv__job_begin(&x.job, &options->job, "search", 0);
+    qv_status st = prepare(&x, snapshot, queries, err);
+    if (st == QV_OK && mode == QV_PLAN_ANALYZE) {
+        st = qv__query_failed(run(&x, &stream, err), err);
+        elapsed = qv__now_ns() - began;
+    }
+    if (st == QV_OK)
+        st = qv__plan_print(&x.plan, elapsed, as_json, out, err);
+    qv__job_end(&x.job, st);
+    qv__stream_free(stream);
+    search_clear(&x);
+    return st;
+}
