@@ -2,7 +2,7 @@
 #include <math.h>
 #include <strings.h>
 
-#include "arrow/compute/cast_private.h"
+#include "arrow/compute/values.h"
 #include "expr/functions/functions_private.h"
 #include "json/json.h"
 

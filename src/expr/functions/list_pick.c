@@ -9,22 +9,39 @@ static char kind_of(const qv__call *call, size_t arg)
     return n > 1 && kinds[n - 1] == '*' && arg >= n - 2 ? kinds[n - 2] : kinds[arg];
 }
 
-/* What an argument brings into the pool: L its elements, E itself, F the elements of its elements (unless these are what the
- * result holds). NULL: nothing. */
-static qv__array *part_of(const qv__call *call, size_t arg)
+/* The elements that the lists [from, to) of an array refer to. */
+static qv__items items_of(const qv__array *lists, int64_t from, int64_t to)
 {
-    qv__array *a = call->args[arg];
+    qv__items all = { lists->children[0], 0, 0 };
+    int64_t unused;
+
+    if (from < to) {
+        qv__array_list_range(lists, from, &all.from, &unused);
+        qv__array_list_range(lists, to - 1, &unused, &all.to);
+    }
+    return all;
+}
+
+/* What an argument brings into the pool: L its elements, E itself, F the elements of its elements (unless these are what the
+ * result holds). False: nothing. A piece of a long column refers to a small part of the elements only. */
+static bool part_of(const qv__call *call, size_t arg, qv__items *out)
+{
+    const qv__array *a = call->args[arg];
 
     switch (kind_of(call, arg)) {
     case 'E':
-        return a;
+        *out = (qv__items){ a, 0, a->length };
+        return true;
     case 'L':
-        return a->children[0];
+        *out = items_of(a, 0, a->length);
+        return true;
     case 'F':
-        a = a->children[0];
-        return qv__type_equal(a->type, call->node->type->children[0].type) ? a : a->children[0];
+        *out = items_of(a, 0, a->length);
+        if (!qv__type_equal(out->items->type, call->node->type->children[0].type))
+            *out = items_of(out->items, out->from, out->to);
+        return true;
     default:
-        return NULL;
+        return false;
     }
 }
 
@@ -34,16 +51,20 @@ static qv_status make_pool(const qv__call *call, int64_t *base, qv__array **pool
     qv__array **parts = NULL;
     size_t n = 0;
     int64_t total = 0;
+    qv__items part;
 
     QV_TRY(QV_NEW(&parts, call->n_args + 1, err));
     for (size_t a = 0; a < call->n_args; a++) {
-        parts[n] = part_of(call, a);
-        if (!parts[n])
+        if (!part_of(call, a, &part))
             continue;
-        base[a] = total;
-        total += parts[n++]->length;
+        QV_CHECK(qv__array_slice(part.items, part.from, part.to - part.from, &parts[n++], err));
+        base[a] = total - part.from;
+        total += part.to - part.from;
     }
     st = qv__array_concat(parts, n, call->node->type->children[0].type, pool, err);
+done:
+    for (size_t k = 0; k < n; k++)
+        qv__array_unref(parts[k]);
     qv__free(parts);
     return st;
 }
