@@ -249,7 +249,7 @@ static qv_status put_directive(const printer *p, const char *format, size_t len,
 
 static qv_status put_format(const printer *p, const char *format, size_t len)
 {
-    for (size_t at = 0, used; at < len; at += used) {
+    for (size_t at = 0, used = 0; at < len; at += used) {
         if (format[at] == '%') {
             QV_TRY(put_directive(p, format + at + 1, len - at - 1, &used));
             used++;
