@@ -22,8 +22,7 @@ qv_status qv__pick_slice(const qv__call *call, size_t i, qv__picks *picks, qv_er
         first = QV_MAX(first, 0);
         last = QV_MIN(last, length - 1);
     } else {
-        first = QV_MIN(first, length - 1);
-        last = QV_MAX(last, 0);
+        last = first < length ? QV_MAX(last, 0) : INT64_MAX; /* from behind the end: nothing */
     }
     for (int64_t at = first; step > 0 ? at <= last : at >= last;) {
         QV_TRY(qv__pick_place(picks, 0, list.from + at, err));

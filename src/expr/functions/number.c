@@ -15,6 +15,8 @@ typedef struct unary_detail {
 
 static double cotangent(double x) { return 1 / tan(x); }
 static float cotangent_f(float x) { return 1 / tanf(x); }
+/* 27 gives 3, which glibc's cbrt misses. */
+static double cube_root(double x) { return (double) cbrtl(x); }
 static double degrees(double x) { return x * (180 / M_PI); }
 static float degrees_f(float x) { return x * (180 / (float) M_PI); }
 static double radians(double x) { return x * (M_PI / 180); }
@@ -236,7 +238,7 @@ static const qv__function functions[] = {
     UNARY("radians", NULL, radians, radians_f, "radians(degrees) -> float", "Degrees in radians."),
     ROWS("sqrt", NULL, 1, 1, qv__bind_kinds, "f>0", sqrt_row, "sqrt(number) -> float",
          "Square root; an error for a negative number."),
-    UNARY("cbrt", NULL, cbrt, cbrtf, "cbrt(number) -> float", "Cube root."),
+    UNARY("cbrt", NULL, cube_root, cbrtf, "cbrt(number) -> float", "Cube root."),
     UNARY("exp", NULL, exp, expf, "exp(number) -> float", "e to this power."),
     UNARY("ln", NULL, log, logf, "ln(number) -> float", "Natural logarithm."),
     UNARY("log2", NULL, log2, log2f, "log2(number) -> float", "Logarithm of base 2."),

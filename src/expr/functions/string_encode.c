@@ -123,8 +123,8 @@ static int base64_value(uint8_t c)
     return found ? (int) (found - base64_digits) : -1;
 }
 
-/* Padding may be there or not (base64), or must be (base64pad); the unused bits of the last digit are zero. */
-static qv_status decode_base64(qv__text text, bool padded, qv__cell *out, qv_error *err)
+/* Padding may be there or not; the unused bits of the last digit are zero. */
+static qv_status decode_base64(qv__text text, qv__cell *out, qv_error *err)
 {
     size_t n = text.len, n_pad = 0, at = 0;
     uint32_t group = 0;
@@ -133,7 +133,7 @@ static qv_status decode_base64(qv__text text, bool padded, qv__cell *out, qv_err
         n--;
         n_pad++;
     }
-    if (n % 4 == 1 || (n_pad > 0 || padded ? text.len % 4 != 0 : false))
+    if (n % 4 == 1 || (n_pad > 0 && text.len % 4 != 0))
         return qv__fail(err, QV_INVALID, "decode: base64 of %zu digits and %zu '='", n, n_pad);
     QV_TRY(qv__buffer_append_zeros(&out->text, n / 4 * 3 + (n % 4 ? n % 4 - 1 : 0), err));
     for (size_t i = 0; i < n; i++) {
@@ -156,5 +156,5 @@ qv_status qv__decode_row(const qv__call *call, size_t i, qv__cell *out, qv_error
 
     if (how == NO_ENCODING)
         return no_encoding(name, err);
-    return how == HEX ? decode_hex(text, out, err) : decode_base64(text, how == BASE64_PADDED, out, err);
+    return how == HEX ? decode_hex(text, out, err) : decode_base64(text, out, err);
 }
