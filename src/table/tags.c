@@ -120,7 +120,7 @@ qv_status qv__tag_create(qv__store *root, const char *branch, const char *name, 
     QV_TRY(find_version(root, t.branch, version, &t.manifest_bytes, err));
     QV_TRY(tag_put(root, name, &t, QV_PUT_IF_ABSENT, err));
     qv_status st = find_version(root, t.branch, version, &bytes, err);
-    if (st == QV_NOT_FOUND) /* cleaned up in between */
+    if (st != QV_OK) /* cleaned up in between, or nobody knows */
         tag_remove(root, name, NULL);
     return st;
 }
@@ -142,7 +142,7 @@ qv_status qv__tag_update(qv__store *root, const char *branch, const char *name, 
     QV_CHECK(find_version(root, t.branch, version, &t.manifest_bytes, err));
     QV_CHECK(tag_put(root, name, &t, QV_PUT_REPLACE, err));
     st = find_version(root, t.branch, version, &bytes, err);
-    if (st == QV_NOT_FOUND)
+    if (st != QV_OK)
         tag_put(root, name, &old, QV_PUT_REPLACE, NULL);
 done:
     tag_clear(&old);
