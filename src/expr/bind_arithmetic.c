@@ -252,6 +252,20 @@ static bool is_number(const qv__type *type)
     return qv__type_is_int(type) || qv__type_is_float(type) || qv__type_is_decimal(type) || type->id == QV_TYPE_NULL;
 }
 
+/* NULL beside an instant is a null interval, beside anything else a null of its type. */
+static qv_status null_beside(qv__binder *b, const qv__type *type, qv__expr **null)
+{
+    qv_status st;
+    qv__type *interval;
+
+    if (!is_date(type) && !is_time(type) && type->id != QV_TYPE_TIMESTAMP)
+        return qv__bind_cast(b, *null, type, null);
+    QV_TRY(qv__interval_type(&interval, b->err));
+    st = qv__bind_cast(b, *null, interval, null);
+    qv__type_unref(interval);
+    return st;
+}
+
 qv_status qv__bind_arithmetic(qv__binder *b, qv__arithmetic op, qv__expr *left, qv__expr *right, uint32_t at,
                               qv__expr **out)
 {
@@ -260,9 +274,9 @@ qv_status qv__bind_arithmetic(qv__binder *b, qv__arithmetic op, qv__expr *left, 
     QV_TRY(qv__bind_plain(b, left, false, &left));
     QV_TRY(qv__bind_plain(b, right, false, &right));
     if (left->type->id == QV_TYPE_NULL && !is_number(right->type))
-        QV_TRY(qv__bind_cast(b, left, right->type, &left));
+        QV_TRY(null_beside(b, right->type, &left));
     if (right->type->id == QV_TYPE_NULL && !is_number(left->type))
-        QV_TRY(qv__bind_cast(b, right, left->type, &right));
+        QV_TRY(null_beside(b, left->type, &right));
     QV_TRY(bind_times(b, op, left, right, at, &done, out));
     if (done)
         return QV_OK;

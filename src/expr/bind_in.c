@@ -71,11 +71,47 @@ static qv_status add_literal(qv__binder *b, in_list *list, qv__expr *item, uint3
             return add_other(b, list, item, at); /* which says that they do not go together */
         QV_TRY(qv__bind_adapt(b, item, list->value->type, &how, &adapted));
     }
+    if (how == QV_ADAPTED_NOT && qv__type_is_int(item->type) && qv__type_is_int(list->value->type))
+        return QV_OK; /* past what the type holds */
     if (how == QV_ADAPTED_NOT)
         return add_other(b, list, item, at);
     if (how != QV_ADAPTED_SAME)
         return QV_OK; /* no value of the type is equal to it */
     return qv__builder_append_array(list->literals, adapted->literal, 0, 1, b->err);
+}
+
+/* What a long list is mostly made of goes in without becoming an expression: strings for texts, whole numbers for int64. */
+static qv_status add_plain(qv__binder *b, in_list *list, const qv__syntax *s, bool *done)
+{
+    qv__type_id id = list->value->type->id;
+    bool negative;
+    uint64_t magnitude;
+    int64_t value;
+
+    *done = false;
+    if (s->kind == QV_SYNTAX_STRING && (id == QV_TYPE_UTF8 || id == QV_TYPE_LARGE_UTF8)) {
+        *done = true;
+        return qv__builder_append_bytes(list->literals, s->text, s->len, b->err);
+    }
+    if (s->kind != QV_SYNTAX_NUMBER || id != QV_TYPE_INT64 || !qv__int_parse(s->text, s->len, &negative, &magnitude) ||
+        magnitude > INT64_MAX)
+        return QV_OK;
+    *done = true;
+    value = s->flag ? -(int64_t) magnitude : (int64_t) magnitude;
+    return qv__builder_append_fixed(list->literals, &value, b->err);
+}
+
+/* Are all items such that they say nothing about the type of what they are compared with? */
+static bool all_of_kind(const qv__syntax *s, const qv__expr *value)
+{
+    bool text = value->type->id == QV_TYPE_UTF8 || value->type->id == QV_TYPE_LARGE_UTF8;
+
+    if (qv__is_literal(value) || (!text && value->type->id != QV_TYPE_INT64))
+        return false;
+    for (uint32_t k = 1; k < s->n_args; k++)
+        if (s->args[k]->kind != QV_SYNTAX_NULL && s->args[k]->kind != (text ? QV_SYNTAX_STRING : QV_SYNTAX_NUMBER))
+            return false;
+    return true;
 }
 
 static int by_value(const void *a, const void *b, void *ctx)
@@ -130,24 +166,55 @@ done:
     return st;
 }
 
+/* Every item as an expression; those that are literals join the list. */
+static qv_status add_items(qv__binder *b, in_list *list, const qv__syntax *s)
+{
+    qv_status st = QV_OK;
+    qv__expr **items = NULL;
+    size_t n = s->n_args - 1;
+
+    QV_TRY(QV_NEW(&items, n, b->err));
+    for (size_t k = 0; k < n; k++)
+        QV_CHECK(qv__bind(b, s->args[k + 1], &items[k]));
+    QV_CHECK(settle_value(b, list, items, n));
+    QV_CHECK(qv__builder_new(list->value->type, &list->literals, b->err));
+    for (size_t k = 0; k < n; k++)
+        if (qv__is_literal(items[k]))
+            QV_CHECK(add_literal(b, list, items[k], items[k]->at));
+        else
+            QV_CHECK(add_other(b, list, items[k], items[k]->at));
+done:
+    qv__free(items);
+    return st;
+}
+
+static qv_status add_plain_items(qv__binder *b, in_list *list, const qv__syntax *s)
+{
+    bool done;
+    qv__expr *item;
+
+    QV_TRY(qv__builder_new(list->value->type, &list->literals, b->err));
+    for (uint32_t k = 1; k < s->n_args; k++) {
+        QV_TRY(add_plain(b, list, s->args[k], &done));
+        if (done)
+            continue;
+        QV_TRY(qv__bind(b, s->args[k], &item));
+        QV_TRY(add_literal(b, list, item, item->at));
+    }
+    return QV_OK;
+}
+
 qv_status qv__bind_in(qv__binder *b, const qv__syntax *s, qv__expr **out)
 {
     qv_status st = QV_OK;
     in_list list = { 0 };
-    qv__expr **items = NULL, *in;
-    size_t n = s->n_args - 1;
+    qv__expr *in;
 
-    QV_CHECK(QV_NEW(&items, n, b->err));
     QV_CHECK(qv__bind(b, s->args[0], &list.value));
-    for (size_t k = 0; k < n; k++)
-        QV_CHECK(qv__bind(b, s->args[k + 1], &items[k]));
-    QV_CHECK(settle_value(b, &list, items, n));
-    QV_CHECK(qv__builder_new(list.value->type, &list.literals, b->err));
-    for (size_t k = 0; k < n; k++)
-        if (qv__is_literal(items[k]))
-            QV_CHECK(add_literal(b, &list, items[k], items[k]->at));
-        else
-            QV_CHECK(add_other(b, &list, items[k], items[k]->at));
+    if (all_of_kind(s, list.value))
+        QV_CHECK(add_plain_items(b, &list, s));
+    else
+        QV_CHECK(add_items(b, &list, s));
     if (list.n_others == 0 || list.has_null || qv__builder_length(list.literals) > 0) {
         QV_CHECK(make_in(b, &list, s->at, &in));
         QV_CHECK(QV_GROW(&list.others, &list.others_capacity, list.n_others + 1, b->err));
@@ -159,6 +226,5 @@ qv_status qv__bind_in(qv__binder *b, const qv__syntax *s, qv__expr **out)
 done:
     qv__builder_free(list.literals);
     qv__free(list.others);
-    qv__free(items);
     return st;
 }

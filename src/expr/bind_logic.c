@@ -158,17 +158,26 @@ static qv_status check_count(qv__binder *b, const qv__function *f, size_t n, uin
     return qv__bind_fail(b, at, "function '%s' does not take %zu arguments: %s", f->name, n, f->signature);
 }
 
+/* The place in front of a function's own message. */
+static qv_status in_place(qv__binder *b, uint32_t at, qv_status st)
+{
+    unsigned line, column;
+
+    if (st != QV_INVALID)
+        return st;
+    qv__sql_place(b->sql, at, &line, &column);
+    return qv__fail_in(b->err, st, "Error during planning at Line: %u, Column: %u", line, column);
+}
+
 /* The function's wishes for its arguments are met, and it says what it gives. */
 static qv_status settle_types(qv__binder *b, const qv__function *f, qv__expr *call, qv__type **wanted)
 {
     qv__type *result = NULL;
     qv_status st = f->bind(f, call->args, call->n_args, wanted, &result, b->err);
-    unsigned line, column;
 
     if (st != QV_OK) {
-        qv__sql_place(b->sql, call->at, &line, &column);
-        return st == QV_INVALID ? qv__fail_in(b->err, st, "Error during planning (Line: %u, Column: %u)", line, column)
-                                : st;
+        qv__type_unref(result);
+        return in_place(b, call->at, st);
     }
     call->type = result;
     for (size_t k = 0; k < call->n_args; k++)
@@ -199,7 +208,9 @@ qv_status qv__bind_call(qv__binder *b, const char *name, size_t len, qv__expr *c
     call->function = f;
     QV_CHECK(settle_types(b, f, call, wanted));
     call->nullable = true; /* a function may give null for values that are none */
-    QV_CHECK(qv__node_finish(call, b->err));
+    st = qv__node_finish(call, b->err);
+    if (st != QV_OK)
+        QV_CHECK(in_place(b, at, st));
     QV_CHECK(qv__bind_fold(b, call, out));
 done:
     for (size_t k = 0; k < n && wanted; k++)

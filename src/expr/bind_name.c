@@ -86,7 +86,7 @@ const char *qv__nearest_name(const char *name, size_t len, const char *const *na
 
     for (size_t k = 0; k < n; k++) {
         size_t far = distance(name, len, names[k], strlen(names[k]));
-        if (far < best && far < QV_MAX(len, 2)) {
+        if (far < best && (far == 0 || far * 2 <= len)) {
             best = far;
             nearest = names[k];
         }

@@ -201,14 +201,15 @@ FLOATS(F32, float, fmodf)
 FLOATS(F64, double, fmod)
 
 #define COMPARE_ROW(test, id) [QV_KERN_##id] = { test##_##id, test##_one_##id },
-#define COMPARE_TABLE(test)                                                                        \
-    {                                                                                              \
-        COMPARE_ROW(test, I8)                                                                      \
-        COMPARE_ROW(test, I16)                                                                     \
-        COMPARE_ROW(test, I32)                                                                     \
-        COMPARE_ROW(test, I64)                                                                     \
-        COMPARE_ROW(test, U8) COMPARE_ROW(test, U16) COMPARE_ROW(test, U32) COMPARE_ROW(test, U64) \
-            COMPARE_ROW(test, F32) COMPARE_ROW(test, F64)                                          \
+#define COMPARE_TABLE(test)                                                                         \
+    {                                                                                               \
+        COMPARE_ROW(test, I8)                                                                       \
+        COMPARE_ROW(test, I16)                                                                      \
+        COMPARE_ROW(test, I32)                                                                      \
+        COMPARE_ROW(test, I64)                                                                      \
+        COMPARE_ROW(test, U8)                                                                       \
+        COMPARE_ROW(test, U16) COMPARE_ROW(test, U32) COMPARE_ROW(test, U64) COMPARE_ROW(test, F32) \
+            COMPARE_ROW(test, F64)                                                                  \
     }
 #define LOOP_ROW(op, id) [QV_KERN_##id] = { op##_##id##_both, op##_##id##_right, op##_##id##_left },
 #define INT_TABLE(op) \

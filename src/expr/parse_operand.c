@@ -192,7 +192,7 @@ static qv_status parse_interval(qv__parser *p, uint32_t at, qv__syntax **out)
     memcpy(text + amount.len + 1, unit.text, unit.len);
     amount.text = text;
     amount.at = at;
-    amount.len += 1 + unit.len;
+    amount.len += unit.len ? 1 + unit.len : 0;
     return leaf(p, QV_SYNTAX_INTERVAL, &amount, out);
 }
 

@@ -34,14 +34,6 @@ static qv_status put_type(const printer *p, const qv__type *type)
     char name[160];
 
     switch (type->id) {
-    case QV_TYPE_UTF8:
-        return put(p, "Utf8");
-    case QV_TYPE_LARGE_UTF8:
-        return put(p, "LargeUtf8");
-    case QV_TYPE_BINARY:
-        return put(p, "Binary");
-    case QV_TYPE_LARGE_BINARY:
-        return put(p, "LargeBinary");
     case QV_TYPE_FIXED_BINARY:
         return qv__buffer_printf(p->out, p->err, "FixedSizeBinary(%d)", (int) type->width);
     case QV_TYPE_LIST:

@@ -159,6 +159,7 @@ char *qv__type_print_sql(const qv__type *type, char *buf, size_t buf_len)
 {
     static const char *const names[] = { "Null",   "Boolean", "Int8",   "Int16",   "Int32",   "Int64",  "UInt8",
                                          "UInt16", "UInt32",  "UInt64", "Float16", "Float32", "Float64" };
+    static const char *const texts[] = { "Utf8", "LargeUtf8", "Binary", "LargeBinary" };
     static const char *const units[] = { "Second", "Millisecond", "Microsecond", "Nanosecond" };
 
     if (type->id < QV_COUNT_OF(names))
@@ -175,6 +176,8 @@ char *qv__type_print_sql(const qv__type *type, char *buf, size_t buf_len)
         snprintf(buf, buf_len, "Timestamp(%s, None)", units[type->unit]);
     else if (type->id == QV_TYPE_DURATION)
         snprintf(buf, buf_len, "Duration(%s)", units[type->unit]);
+    else if (type->id >= QV_TYPE_UTF8 && type->id <= QV_TYPE_LARGE_BINARY)
+        snprintf(buf, buf_len, "%s", texts[type->id - QV_TYPE_UTF8]);
     else
         qv__type_print(type, buf, buf_len);
     return buf;
