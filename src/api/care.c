@@ -1,8 +1,38 @@
 /* Checking and describing tables. */
 #include "api/api_private.h"
 #include "base/buffer.h"
+#include "index/index.h"
 
 #define MAX_JSON_BYTES ((size_t) 1 << 30)
+
+typedef struct counter {
+    void (*on_problem)(void *user, const char *object, const char *what);
+    void *user;
+    uint64_t problems;
+} counter;
+
+static void count_problem(void *ctx, const char *object, const char *what)
+{
+    counter *c = ctx;
+
+    c->problems++;
+    if (c->on_problem)
+        c->on_problem(c->user, object, what);
+}
+
+/* The table's own problems do not keep the indices from being looked at. */
+static qv_status verify_all(qv__snapshot *snapshot, counter *c, qv__job *job, qv_verify_report *report, qv_error *err)
+{
+    qv_status st = qv__snapshot_verify(snapshot, count_problem, c, job, report, err);
+
+    if (st != QV_OK && st != QV_CORRUPT)
+        return st;
+    QV_TRY(qv__index_verify(snapshot, count_problem, c, job, err));
+    report->problems = c->problems;
+    return c->problems ? qv__fail(err, QV_CORRUPT, "version %llu: %llu problems",
+                                  (unsigned long long) qv__snapshot_version(snapshot), (unsigned long long) c->problems)
+                       : QV_OK;
+}
 
 qv_status qv_table_verify(qv_table *table, void (*on_problem)(void *user, const char *object, const char *what),
                           void *user, const qv_job *options, qv_verify_report *report, qv_error *err)
@@ -17,7 +47,7 @@ qv_status qv_table_verify(qv_table *table, void (*on_problem)(void *user, const 
     qv__job_begin(&job, options, "verify", 0);
     QV_CHECK(qv__snapshot_count_rows(snapshot, &rows, err));
     job.rows_total = rows;
-    QV_CHECK(qv__snapshot_verify(snapshot, on_problem, user, &job, &counted, err));
+    QV_CHECK(verify_all(snapshot, &(counter){ on_problem, user, 0 }, &job, &counted, err));
 done:
     qv__job_end(&job, st);
     qv__snapshot_unref(snapshot);

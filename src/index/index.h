@@ -70,6 +70,8 @@ typedef struct qv__row_move {
 qv_status qv__index_remap(qv__store *table, qv__snapshot *snapshot, const qv__row_move *move, qv__job *job,
                           qv__index_swap **swaps, size_t *n, qv_error *err);
 void qv__index_swaps_free(qv__index_swap *swaps, size_t n);
+/* Removes the new files of swaps that were not committed, as far as storage allows. */
+void qv__index_swaps_discard(qv__store *table, const qv__index_swap *swaps, size_t n);
 
 /* Checks every file of every index entry; problems are told. */
 qv_status qv__index_verify(qv__snapshot *snapshot, qv__problem_fn problem, void *ctx, qv__job *job, qv_error *err);

@@ -122,6 +122,8 @@ qv_status qv__snapshot_index_folder(qv__snapshot *snapshot, const qv__index_entr
                                     qv_error *err);
 /* Where the index module keeps what it has opened: one slot that all snapshots share which came from one another. */
 _Atomic(qv__owner *) *qv__snapshot_index_slot(qv__snapshot *snapshot);
+/* In its text form, "6f1a...-...". */
+void qv__uuid_print(const uint8_t uuid[16], char out[37]);
 /* "_indices/<uuid>" of a new index; the uuid is filled. */
 qv_status qv__index_folder_new(qv__store *table, uint8_t uuid[16], qv__store **out, qv_error *err);
 

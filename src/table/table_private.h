@@ -28,7 +28,6 @@ void qv__manifest_name(uint64_t version, qv__names names, char out[QV_NAME_BYTES
 /* Of a name inside _versions/; *version is set unless the answer is QV_NAMES_OTHER. */
 qv__names qv__manifest_name_parse(const char *name, uint64_t *version);
 qv_status qv__uuid_new(uint8_t uuid[16], qv_error *err); /* version 4 */
-void qv__uuid_print(const uint8_t uuid[16], char out[37]);
 /* 24 binary digits and 26 hexadecimal ones, ".lance"; without folder. */
 void qv__data_file_name(const uint8_t uuid[16], char out[QV_NAME_BYTES]);
 void qv__transaction_name(uint64_t read_version, const char *uuid, char out[QV_NAME_BYTES]);       /* without folder */

@@ -24,7 +24,8 @@ qv_status qv__bitmaps_union(qv__bitmaps *bitmaps, size_t from, size_t to, qv__jo
                             qv__answer *cost, qv_error *err);
 qv_status qv__bitmaps_nulls(qv__bitmaps *bitmaps, qv__row_set *into, qv__answer *cost, qv_error *err);
 /* The keys of a span, as a range of the order. */
-void qv__bitmaps_find(const qv__bitmaps *bitmaps, const qv__value_span *span, size_t *from, size_t *to, qv__answer *cost);
+void qv__bitmaps_find(const qv__bitmaps *bitmaps, const qv__value_span *span, size_t *from, size_t *to,
+                      qv__answer *cost);
 
 /* Writes a file from sorted (value, row) pairs (a stream as qv__sort_values gives it; may be NULL) and from older files, whose rows
  * `keep` translates (NULL: kept as they are). `nulls` (NULL: none): a row set that goes into a global buffer under `nulls_key`. */

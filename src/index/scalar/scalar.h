@@ -99,6 +99,9 @@ typedef struct qv__scalar_kind {
     /* Can it answer this kind of question about this type, and how surely? Cheap; for planning. */
     qv__certainty (*can_ask)(const qv__type *type, qv__ask_kind kind);
     qv_status (*build)(const qv__index_target *target, qv__index_source *source, qv__index_built *out, qv_error *err);
+    /* What a segment was built with (json_path, rows_per_zone, ...), for another one beside it; strings are the segment's. NULL: the
+     * kind has no options. */
+    void (*recall)(const qv__segment *segment, qv_index_options *options);
     /* One new segment out of old ones and new rows (NULL: none). `keep` (may be NULL): what becomes of the old ones' rows. */
     qv_status (*merge)(const qv__index_target *target, qv__segment *const *old, size_t n_old, qv__index_source *added,
                        qv__keep_fn keep, void *ctx, qv__index_built *out, qv_error *err);
