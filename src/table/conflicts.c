@@ -31,7 +31,7 @@ static const uint8_t rules[N_MINE][N_THEIRS] = {
     [QV_OP_RESERVE]      = { OK,    OK,    OK,    OK,   OK,     X,     OK,   X,      OK,     OK,     OK,    OK,  OK,     OK,   OK,    OK,   X },
     [QV_OP_PROJECT]      = { OK,    OK,    OK,    OK,   OK,     X,     R,    X,      OK,     R,      OK,    OK,  OK,     OK,   X,     OK,   X },
     [QV_OP_CONFIG]       = { OK,    OK,    OK,    OK,   OK,     K,     OK,   OK,     OK,     OK,     K,     OK,  OK,     OK,   OK,    OK,   X },
-    [QV_OP_REPLACEMENT]  = { OK,    D,     D,     C,    F,      X,     R,    X,      OK,     P,      OK,    D,   OK,     OK,   X,     OK,   X },
+    [QV_OP_REPLACEMENT]  = { OK,    D,     F,     C,    F,      X,     R,    X,      OK,     P,      OK,    D,   OK,     OK,   X,     OK,   X },
 };
 /* clang-format on */
 
