@@ -152,51 +152,151 @@ static qv_status parse_fragment(const Lance__Table__DataFragment *message, qv__a
     return QV_OK;
 }
 
-qv_status qv__fragments_parse(const Lance__Table__Manifest *head, qv__arena *arena, qv__fragment **fragments,
-                              qv__lineage **lineage, qv_error *err)
-{
-    size_t n = head->n_fragments;
-    qv__fragment *list = qv__arena_alloc(arena, n + 1, sizeof *list);
-    qv__lineage *lines = qv__arena_alloc(arena, n + 1, sizeof *lines);
+/* ------------------------------------------------------------------ the list */
 
-    if (!list || !lines)
-        return qv__fail_nomem(err, n * sizeof *list);
-    for (size_t i = 0; i < n; i++) {
-        Lance__Table__DataFragment *message;
-        qv_status st = qv__unpack_fragment(head->fragments[i], arena, &message, err);
-        if (st != QV_OK)
-            return qv__fail_in(err, st, "fragment %zu of the list", i);
-        st = parse_fragment(message, arena, &list[i], &lines[i], err);
-        if (st != QV_OK)
-            return qv__fail_in(err, st, "fragment %" PRIu64, message->id);
-        if (list[i].id > MAX_FRAGMENT_ID || (head->has_max_fragment_id && list[i].id > head->max_fragment_id))
-            return qv__fail(err, QV_CORRUPT, "fragment id %" PRIu64 " is above the table's highest", list[i].id);
-        if (i && list[i].id <= list[i - 1].id)
-            return qv__fail(err, QV_CORRUPT, "fragment %" PRIu64 " comes after fragment %" PRIu64, list[i].id,
-                            list[i - 1].id);
+#define MAX_CHAIN 500 /* versions whose memory is kept, at most */
+
+static void parsed_destroy(qv__owner *owner)
+{
+    qv__parsed *parsed = (qv__parsed *) owner;
+
+    qv__arena_reset(&parsed->arena);
+    if (parsed->older)
+        qv__owner_unref(&parsed->older->owner);
+    qv__free(parsed);
+}
+
+static qv_status new_parsed(const qv__snapshot *old, qv__parsed **out, qv_error *err)
+{
+    QV_TRY(QV_NEW(out, 1, err));
+    qv__owner_init(&(*out)->owner, parsed_destroy);
+    qv__arena_init(&(*out)->arena, 0);
+    if (old) {
+        qv__owner_ref(&old->parsed->owner);
+        (*out)->older = old->parsed;
+        (*out)->depth = old->parsed->depth + 1;
+        (*out)->n = old->parsed->n;
     }
-    *fragments = list;
-    *lineage = lines;
     return QV_OK;
 }
 
-qv_status qv__data_format(const Lance__Table__Manifest *head, const qv__fragment *fragments, const char **out,
-                          qv_error *err)
+/* Is keeping the older versions' memory worth it? Not when most of what it holds is dead. */
+static bool is_worth_keeping(const qv__snapshot *old, size_t n)
+{
+    return old && old->parsed->depth < MAX_CHAIN && old->parsed->n / 2 <= n;
+}
+
+/* The position in `old` of a fragment with these bytes, from *at on, or SIZE_MAX. Both lists ascend by id. */
+static qv_status find_same(const qv__snapshot *old, ProtobufCBinaryData packed, size_t *at, size_t *out, qv_error *err)
+{
+    const ProtobufCBinaryData *theirs = old->manifest->head->fragments;
+    uint64_t id;
+
+    *out = SIZE_MAX;
+    if (*at == old->n_fragments)
+        return QV_OK;
+    if (theirs[*at].len != packed.len || memcmp(theirs[*at].data, packed.data, packed.len) != 0) {
+        QV_TRY(qv__fragment_id(packed, &id, err));
+        while (*at < old->n_fragments && old->fragments[*at].id < id)
+            ++*at;
+        if (*at == old->n_fragments || theirs[*at].len != packed.len ||
+            memcmp(theirs[*at].data, packed.data, packed.len) != 0)
+            return QV_OK;
+    }
+    *out = (*at)++;
+    return QV_OK;
+}
+
+static qv_status parse_anew(ProtobufCBinaryData packed, size_t i, qv__parsed *parsed, qv__fragment_list *list,
+                            qv_error *err)
+{
+    Lance__Table__DataFragment *message;
+    qv_status st = qv__unpack_fragment(packed, &parsed->arena, &message, err);
+
+    if (st != QV_OK)
+        return qv__fail_in(err, st, "fragment %zu of the list", i);
+    st = parse_fragment(message, &parsed->arena, &list->fragments[i], &list->lineage[i], err);
+    parsed->n++;
+    return st == QV_OK ? QV_OK : qv__fail_in(err, st, "fragment %" PRIu64, message->id);
+}
+
+static qv_status check_id(const Lance__Table__Manifest *head, const qv__fragment *list, size_t i, qv_error *err)
+{
+    if (list[i].id > MAX_FRAGMENT_ID || (head->has_max_fragment_id && list[i].id > head->max_fragment_id))
+        return qv__fail(err, QV_CORRUPT, "fragment id %" PRIu64 " is above the table's highest", list[i].id);
+    if (i && list[i].id <= list[i - 1].id)
+        return qv__fail(err, QV_CORRUPT, "fragment %" PRIu64 " comes after fragment %" PRIu64, list[i].id,
+                        list[i - 1].id);
+    return QV_OK;
+}
+
+static qv_status fill_list(const Lance__Table__Manifest *head, const qv__snapshot *old, qv__parsed *parsed,
+                           qv__fragment_list *list, qv_error *err)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < head->n_fragments; i++) {
+        list->from[i] = SIZE_MAX;
+        if (old)
+            QV_TRY(find_same(old, head->fragments[i], &at, &list->from[i], err));
+        if (list->from[i] == SIZE_MAX) {
+            QV_TRY(parse_anew(head->fragments[i], i, parsed, list, err));
+        } else {
+            list->fragments[i] = old->fragments[list->from[i]];
+            list->lineage[i] = old->lineage[list->from[i]];
+        }
+        QV_TRY(check_id(head, list->fragments, i, err));
+    }
+    return QV_OK;
+}
+
+qv_status qv__fragments_parse(const Lance__Table__Manifest *head, const qv__snapshot *old, qv__arena *arena,
+                              qv__fragment_list *out, qv_error *err)
+{
+    size_t n = head->n_fragments;
+    qv__fragment_list list = { .fragments = qv__arena_alloc(arena, n + 1, sizeof *list.fragments),
+                               .lineage = qv__arena_alloc(arena, n + 1, sizeof *list.lineage),
+                               .from = qv__arena_alloc(arena, n + 1, sizeof *list.from) };
+
+    if (!list.fragments || !list.lineage || !list.from)
+        return qv__fail_nomem(err, n * sizeof *list.lineage);
+    if (!is_worth_keeping(old, n))
+        old = NULL;
+    QV_TRY(new_parsed(old, &list.parsed, err));
+    qv_status st = fill_list(head, old, list.parsed, &list, err);
+    if (st != QV_OK) {
+        qv__owner_unref(&list.parsed->owner);
+        return st;
+    }
+    *out = list;
+    return QV_OK;
+}
+
+/* `format` is what all files must have; empty: not known yet. */
+static qv_status check_format(const qv__fragment *f, bool mixed, const char **format, qv_error *err)
+{
+    for (size_t j = 0; j < f->n_files; j++) {
+        const char *text = text_of_version(f->files[j].version);
+        *format = **format ? *format : text;
+        if (!mixed && strcmp(*format, text) != 0)
+            return qv__fail(err, QV_CORRUPT, "data file \"%.100s\" has version %s in a table of version %s",
+                            f->files[j].path, text, *format);
+    }
+    return QV_OK;
+}
+
+qv_status qv__data_format(const Lance__Table__Manifest *head, const qv__fragment_list *list, const qv__snapshot *old,
+                          const char **out, qv_error *err)
 {
     const char *format = head->data_format && head->data_format->version ? head->data_format->version : "";
     bool mixed = head->reader_feature_flags & QV_FLAG_MIXED_VERSIONS;
+    bool old_is_mixed = old && old->manifest->head->reader_feature_flags & QV_FLAG_MIXED_VERSIONS;
+    bool old_holds = old && strcmp(format, old->format) == 0 && (mixed || !old_is_mixed); /* what it has was checked */
     qv__file_version version;
 
-    for (size_t i = 0; i < head->n_fragments; i++) {
-        for (size_t j = 0; j < fragments[i].n_files; j++) {
-            const qv__data_file *file = &fragments[i].files[j];
-            const char *text = text_of_version(file->version);
-            format = *format ? format : text;
-            if (!mixed && strcmp(format, text) != 0)
-                return qv__fail(err, QV_CORRUPT, "data file \"%.100s\" has version %s in a table of version %s",
-                                file->path, text, format);
-        }
-    }
+    for (size_t i = 0; i < head->n_fragments; i++)
+        if (!old_holds || list->from[i] == SIZE_MAX)
+            QV_TRY(check_format(&list->fragments[i], mixed, &format, err));
     if (!*format)
         format = head->writer_feature_flags & QV_FLAG_V2_FORMAT ? "2.0" : "0.1";
     if (!qv__version_of_text(format, &version))

@@ -10,6 +10,7 @@
 #include "table/table_private.h"
 
 #define TAIL_BYTES  16
+#define PROOF_BYTES UINT64_C(4096)
 #define MAX_SECONDS (INT64_MAX / 1000000000 - 1)
 
 /* The length-prefixed section at `at`, which must end before the tail. */
@@ -70,13 +71,67 @@ static qv_status check_head(const Lance__Table__Manifest *head, uint64_t version
     return QV_OK;
 }
 
+/* ------------------------------------------------------------------ the message */
+
+#define FIELD_FRAGMENT 2 /* Manifest.fragments */
+
+typedef struct message_parts {
+    size_t n_fragments, rest_len;
+    ProtobufCBinaryData *fragments; /* where they lie in the object */
+    uint8_t *rest;                  /* the other fields */
+} message_parts;
+
+static qv_status walk_parts(qv__section message, message_parts *out, qv_error *err)
+{
+    qv__wire wire = { message.data, message.data + message.len };
+    qv__wire_field field;
+
+    out->n_fragments = out->rest_len = 0;
+    while (wire.at < wire.end) {
+        const uint8_t *start = wire.at;
+        if (!qv__wire_next(&wire, &field))
+            return qv__fail(err, QV_CORRUPT, "%s: malformed message", lance__table__manifest__descriptor.name);
+        size_t len = (size_t) (wire.at - start);
+        if (field.number == FIELD_FRAGMENT && field.type == QV_WIRE_BYTES) {
+            if (out->fragments)
+                out->fragments[out->n_fragments] =
+                    (ProtobufCBinaryData){ field.len, (uint8_t *) (uintptr_t) field.data };
+            out->n_fragments++;
+        } else {
+            if (out->rest)
+                memcpy(out->rest + out->rest_len, start, len);
+            out->rest_len += len;
+        }
+    }
+    return QV_OK;
+}
+
+/* A table may have very many fragments, and most of them nobody wants to see: they stay where they lie, and only the rest of
+ * the message is unpacked. */
+static qv_status unpack_head(qv__section message, qv__arena *arena, Lance__Table__Manifest **out, qv_error *err)
+{
+    message_parts parts = { 0 };
+    ProtobufCMessage *head;
+
+    QV_TRY(walk_parts(message, &parts, err));
+    parts.fragments = qv__arena_alloc(arena, parts.n_fragments + 1, sizeof *parts.fragments);
+    parts.rest = qv__arena_alloc(arena, parts.rest_len + 1, 1);
+    if (!parts.fragments || !parts.rest)
+        return qv__fail_nomem(err, parts.rest_len);
+    QV_TRY(walk_parts(message, &parts, err));
+    QV_TRY(qv__message_unpack(&lance__table__manifest__descriptor, parts.rest, parts.rest_len, arena, &head, err));
+    *out = (Lance__Table__Manifest *) head;
+    (*out)->fragments = parts.fragments;
+    (*out)->n_fragments = parts.n_fragments;
+    return QV_OK;
+}
+
 qv_status qv__manifest_parse(qv__bytes bytes, const char *name, uint64_t version, qv__names names, qv__manifest **out,
                              qv_error *err)
 {
     qv_status st = QV_OK;
     qv__manifest *m = NULL;
     qv__section message;
-    ProtobufCMessage *head;
 
     QV_CHECK(QV_NEW(&m, 1, err));
     qv__arena_init(&m->arena, qv__message_limit(bytes.len));
@@ -84,8 +139,7 @@ qv_status qv__manifest_parse(qv__bytes bytes, const char *name, uint64_t version
     m->version = version;
     m->names = names;
     QV_CHECK(find_message(&m->bytes, &message, err));
-    QV_CHECK(qv__message_unpack(&lance__table__manifest__descriptor, message.data, message.len, &m->arena, &head, err));
-    m->head = (Lance__Table__Manifest *) head;
+    QV_CHECK(unpack_head(message, &m->arena, &m->head, err));
     QV_CHECK(find_sections(m, err));
     QV_CHECK(check_head(m->head, version, err));
     *out = m;
@@ -114,24 +168,35 @@ done:
     return st;
 }
 
+static qv_status same_part(qv__object *object, const qv__manifest *manifest, uint64_t at, uint64_t len, bool *same,
+                           qv_error *err)
+{
+    qv__bytes bytes = { 0 };
+
+    QV_TRY(qv__object_read(object, at, len, &bytes, err));
+    *same = memcmp(bytes.data, manifest->bytes.data + at, len) == 0;
+    qv__bytes_unref(&bytes);
+    return QV_OK;
+}
+
 qv_status qv__manifest_is_stored(qv__store *table, const qv__manifest *manifest, bool *out, qv_error *err)
 {
     qv__object *object = NULL;
-    qv__bytes bytes = { 0 };
     char name[QV_NAME_BYTES];
+    uint64_t len = manifest->bytes.len, part = QV_MIN(len, PROOF_BYTES);
     bool same = false;
 
     qv__manifest_name(manifest->version, manifest->names, name);
     qv_status st = qv__object_open(table, name, &object, err);
-    if (st == QV_OK && qv__object_size(object) == manifest->bytes.len) {
-        st = qv__object_read(object, 0, manifest->bytes.len, &bytes, err);
-        same = st == QV_OK && memcmp(bytes.data, manifest->bytes.data, bytes.len) == 0;
+    if (st == QV_OK && qv__object_size(object) == len) {
+        st = same_part(object, manifest, 0, part, &same, err);
+        if (st == QV_OK && same)
+            st = same_part(object, manifest, len - part, part, &same, err);
     }
     if (st == QV_NOT_FOUND)
         st = QV_OK;
     if (st == QV_OK)
         *out = same;
-    qv__bytes_unref(&bytes);
     qv__object_unref(object);
     return st;
 }

@@ -9,6 +9,7 @@
 #include "table/table_private.h"
 
 #define TAIL_BYTES       16
+#define MANIFEST_ROOM    4096
 #define MAX_INLINE_BYTES (20u << 20) /* larger transactions are published by their file alone */
 
 /* ------------------------------------------------------------------ sections */
@@ -38,6 +39,88 @@ static qv_status append_section(const uint8_t *bytes, size_t len, qv__buffer *ou
     qv__store_u32(prefix, (uint32_t) len);
     QV_TRY(qv__buffer_append(out, prefix, sizeof prefix, err));
     return qv__buffer_append(out, bytes, len, err);
+}
+
+/* ------------------------------------------------------------------ the message */
+
+#define FRAGMENT_TAG 0x12 /* field 2, bytes */
+
+static size_t put_fragment_header(size_t len, uint8_t header[12])
+{
+    size_t n = 0;
+
+    header[n++] = FRAGMENT_TAG;
+    for (; len >= 128; len >>= 7)
+        header[n++] = (uint8_t) (len | 128);
+    header[n++] = (uint8_t) len;
+    return n;
+}
+
+/* Does `next` follow `one` in the base's own bytes, with nothing but its header between? */
+static bool is_neighbour(const qv__bytes *base, ProtobufCBinaryData one, ProtobufCBinaryData next)
+{
+    uint8_t header[12];
+    const uint8_t *end = one.data + one.len;
+
+    return base && one.data >= base->data && next.data > end && next.data < base->data + base->len &&
+           (size_t) (next.data - end) == put_fragment_header(next.len, header);
+}
+
+static size_t fragments_len(const Lance__Table__Manifest *head)
+{
+    uint8_t header[12];
+    size_t len = 0;
+
+    for (size_t i = 0; i < head->n_fragments; i++)
+        len += put_fragment_header(head->fragments[i].len, header) + head->fragments[i].len;
+    return len;
+}
+
+/* Fragments that lie side by side in the base are copied together. */
+static qv_status append_fragments(const Lance__Table__Manifest *head, const qv__bytes *base, qv__buffer *out,
+                                  qv_error *err)
+{
+    for (size_t i = 0, last; i < head->n_fragments; i = last + 1) {
+        const ProtobufCBinaryData *list = head->fragments;
+        uint8_t header[12];
+        size_t n = put_fragment_header(list[i].len, header);
+        for (last = i; last + 1 < head->n_fragments && is_neighbour(base, list[last], list[last + 1]); last++)
+            continue;
+        QV_TRY(qv__buffer_append(out, header, n, err));
+        QV_TRY(qv__buffer_append(out, list[i].data, (size_t) (list[last].data + list[last].len - list[i].data), err));
+    }
+    return QV_OK;
+}
+
+static qv_status append_packed(const Lance__Table__Manifest *message, qv__buffer *out, qv_error *err)
+{
+    size_t len = lance__table__manifest__get_packed_size(message);
+
+    QV_TRY(qv__buffer_reserve(out, len, err));
+    lance__table__manifest__pack(message, out->data + out->len);
+    out->len += len;
+    return QV_OK;
+}
+
+/* [ u32 len | Manifest ], fields in the order of their numbers. */
+static qv_status append_manifest(const Lance__Table__Manifest *head, const qv__bytes *base, qv__buffer *out,
+                                 qv_error *err)
+{
+    Lance__Table__Manifest fields = LANCE__TABLE__MANIFEST__INIT, rest = *head;
+    size_t at = out->len;
+
+    fields.n_fields = head->n_fields;
+    fields.fields = head->fields;
+    rest.n_fields = rest.n_fragments = 0;
+    QV_TRY(qv__buffer_append_zeros(out, 4, err));
+    QV_TRY(qv__buffer_reserve(out, fragments_len(head) + MANIFEST_ROOM, err));
+    QV_TRY(append_packed(&fields, out, err));
+    QV_TRY(append_fragments(head, base, out, err));
+    QV_TRY(append_packed(&rest, out, err));
+    if (out->len - at - 4 > UINT32_MAX)
+        return qv__fail(err, QV_LIMIT, "a manifest of %zu bytes", out->len - at - 4);
+    qv__store_u32(out->data + at, (uint32_t) (out->len - at - 4));
+    return QV_OK;
 }
 
 /* ------------------------------------------------------------------ the next head */
@@ -286,6 +369,8 @@ qv_status qv__change_manifest(qv__edit *edit, const qv__manifest *restored, uint
 {
     qv_status st = QV_OK;
     next_head next = { .edit = edit, .restored = restored };
+    const qv__manifest *from = restored ? restored : edit->on ? edit->on->manifest : NULL;
+    const qv__bytes *base = from ? &from->bytes : NULL;
     uint8_t tail[TAIL_BYTES] = { 0 };
 
     qv__arena_init(&next.arena, 0);
@@ -295,7 +380,7 @@ qv_status qv__change_manifest(qv__edit *edit, const qv__manifest *restored, uint
     qv__store_u64(tail, out->len);
     qv__store_u16(tail + 10, 2);
     memcpy(tail + 12, "LANC", 4);
-    QV_CHECK(append_framed(&next.head.base, out, err));
+    QV_CHECK(append_manifest(&next.head, base, out, err));
     QV_CHECK(qv__buffer_append(out, tail, sizeof tail, err));
 done:
     qv__lance_fields_clear(&next.fields);

@@ -111,19 +111,17 @@ static void share_fragment(qv__fragment_cache *to, qv__fragment_cache *from, siz
 }
 
 /* Fragments whose packed message did not change keep what the older snapshot has opened of them. */
-static void share_caches(qv__snapshot *s, qv__snapshot *old)
+static void share_caches(qv__snapshot *s, qv__snapshot *old, const size_t *from)
 {
     size_t n_columns = s->schema->n_fields;
     bool same = old->schema->n_fields == n_columns && same_fields(s->schema->fields, old->schema->fields, n_columns, 0);
 
-    for (size_t i = 0; i < QV_MIN(s->n_fragments, old->n_fragments); i++) {
-        const ProtobufCBinaryData *a = &s->manifest->head->fragments[i], *b = &old->manifest->head->fragments[i];
-        if (a->len != b->len || memcmp(a->data, b->data, a->len) != 0)
-            break;
-        s->fragments[i].physical_rows = old->fragments[i].physical_rows;
-        share_fragment(&s->caches[i], &old->caches[i], s->fragments[i].n_files);
+    for (size_t i = 0; i < s->n_fragments; i++) {
+        if (from[i] == SIZE_MAX)
+            continue;
+        share_fragment(&s->caches[i], &old->caches[from[i]], s->fragments[i].n_files);
         if (same)
-            share_columns(&s->caches[i], &old->caches[i], n_columns);
+            share_columns(&s->caches[i], &old->caches[from[i]], n_columns);
     }
 }
 
@@ -166,6 +164,7 @@ qv_status qv__snapshot_of(qv__store *table, qv__manifest *manifest, qv__snapshot
     qv_status st = QV_OK;
     qv__snapshot *s = NULL;
     const Lance__Table__Manifest *head = manifest->head;
+    qv__fragment_list list;
 
     st = QV_NEW(&s, 1, err);
     if (st != QV_OK) {
@@ -179,13 +178,16 @@ qv_status qv__snapshot_of(qv__store *table, qv__manifest *manifest, qv__snapshot
     QV_CHECK(make_slot(s, old, err));
     QV_CHECK(qv__flags_check_read(head, err));
     QV_CHECK(read_schema(s, err));
-    QV_CHECK(qv__fragments_parse(head, &manifest->arena, &s->fragments, &s->lineage, err));
-    QV_CHECK(qv__data_format(head, s->fragments, &s->format, err));
+    QV_CHECK(qv__fragments_parse(head, old, &manifest->arena, &list, err));
+    s->parsed = list.parsed;
+    s->fragments = list.fragments;
+    s->lineage = list.lineage;
+    QV_CHECK(qv__data_format(head, &list, old, &s->format, err));
     QV_CHECK(qv__bases_init(&s->bases, head, err));
     s->n_fragments = head->n_fragments;
     QV_CHECK(make_caches(s, err));
     if (old && same_bases(head, old->manifest->head))
-        share_caches(s, old);
+        share_caches(s, old, list.from);
     QV_CHECK(count_unknown_rows(s, err));
     *out = s;
     s = NULL;
@@ -292,6 +294,8 @@ void qv__snapshot_unref(qv__snapshot *snapshot)
     qv__bases_clear(&snapshot->bases);
     qv__schema_unref(snapshot->schema);
     qv__schema_unref(snapshot->stored);
+    if (snapshot->parsed)
+        qv__owner_unref(&snapshot->parsed->owner);
     qv__manifest_free(snapshot->manifest);
     qv__store_unref(snapshot->table);
     qv__free(snapshot);

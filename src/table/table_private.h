@@ -74,7 +74,7 @@ qv_status qv__manifest_parse(qv__bytes bytes, const char *name, uint64_t version
                              qv_error *err);
 /* QV_NOT_FOUND when there is no such version. */
 qv_status qv__manifest_load(qv__store *table, uint64_t version, qv__names names, qv__manifest **out, qv_error *err);
-/* Is what was read still what lies there? A table that was dropped and made anew has the same version numbers. */
+/* Is what was read still what lies there, as far as size, beginning and end tell (no two commits agree there)? A table that was dropped and made anew has the same version numbers. */
 qv_status qv__manifest_is_stored(qv__store *table, const qv__manifest *manifest, bool *out, qv_error *err);
 void qv__manifest_free(qv__manifest *manifest);
 /* Time of the commit in nanoseconds since 1970. */
@@ -90,12 +90,29 @@ typedef struct qv__lineage {
     bool spilled_created, spilled_updated;
 } qv__lineage;
 
-/* Unpacks and checks all fragments into `arena`; sections point into it. */
-qv_status qv__fragments_parse(const Lance__Table__Manifest *head, qv__arena *arena, qv__fragment **fragments,
-                              qv__lineage **lineage, qv_error *err);
+/* Memory of unpacked fragments. A version mostly adds a few to those of the one before, so it keeps that one's memory alive
+ * instead of unpacking them again. */
+typedef struct qv__parsed {
+    qv__owner owner;
+    qv__arena arena;
+    struct qv__parsed *older; /* NULL: none */
+    unsigned depth;           /* of the chain */
+    size_t n;                 /* fragments in the whole chain */
+} qv__parsed;
+
+typedef struct qv__fragment_list { /* the arrays lie in the arena that was given */
+    qv__fragment *fragments;
+    qv__lineage *lineage;
+    size_t *from;       /* position of the same fragment in the older snapshot; SIZE_MAX: unpacked anew */
+    qv__parsed *parsed; /* a reference */
+} qv__fragment_list;
+
+/* Unpacks and checks all fragments, except those that `old` (may be NULL) has byte for byte. */
+qv_status qv__fragments_parse(const Lance__Table__Manifest *head, const qv__snapshot *old, qv__arena *arena,
+                              qv__fragment_list *out, qv_error *err);
 /* The data format of new files: field 15, else what the files are, else the flags. QV_UNSUPPORTED by name. */
-qv_status qv__data_format(const Lance__Table__Manifest *head, const qv__fragment *fragments, const char **out,
-                          qv_error *err);
+qv_status qv__data_format(const Lance__Table__Manifest *head, const qv__fragment_list *list, const qv__snapshot *old,
+                          const char **out, qv_error *err);
 bool qv__version_of_text(const char *text, qv__file_version *out); /* "2.0" "2.1" "2.2" */
 qv_status qv__fragment_id(ProtobufCBinaryData packed, uint64_t *out, qv_error *err);
 /* Rows and deleted rows of one packed fragment, for lists of versions. */
@@ -178,7 +195,8 @@ struct qv__snapshot {
     qv__schema *stored; /* as in files */
     const char *format; /* "2.2" */
     size_t n_fragments;
-    qv__fragment *fragments; /* in the manifest's arena */
+    qv__fragment *fragments; /* in the manifest's arena; what they point to in `parsed` */
+    qv__parsed *parsed;
     qv__lineage *lineage;
     qv__fragment_cache *caches; /* n_fragments */
     _Atomic(qv__file *) *file_slots;
