@@ -4,8 +4,7 @@
 #include "api/api_private.h"
 #include "arrow/c_data.h"
 #include "arrow/compute/conform.h"
-
-static const char *const reserved_names[] = { "_rowid", "_rowaddr", "_rowoffset", "_distance", "_score" };
+#include "change/change.h"
 
 /* Column names that a table could not give back. */
 static qv_status check_columns(const qv__schema *schema, qv_error *err)
@@ -14,14 +13,9 @@ static qv_status check_columns(const qv__schema *schema, qv_error *err)
         return qv__fail(err, QV_INVALID, "a table needs at least one column");
     for (size_t i = 0; i < schema->n_fields; i++) {
         const char *name = schema->fields[i].name;
-        if (strchr(name, '.'))
-            return qv__fail(err, QV_INVALID, "Top level field %s cannot contain `.`", name);
+        QV_TRY(qv__column_name_check(name, err));
         if (qv__schema_find(schema, name) != (ptrdiff_t) i)
             return qv__fail(err, QV_INVALID, "Duplicate column name: %s", name);
-        for (size_t r = 0; r < QV_COUNT_OF(reserved_names); r++)
-            if (strcmp(name, reserved_names[r]) == 0)
-                return qv__fail(err, QV_INVALID, "The column %s is a reserved name and cannot be used in a table",
-                                name);
     }
     return QV_OK;
 }
@@ -78,6 +72,25 @@ static qv_status wanted_schema(const qv__ingest *ingest, qv__schema **out, qv_er
     return QV_OK;
 }
 
+/* One version of all rows. Under an enforced primary key, appended rows are held against the table's keys. */
+static qv_status write_rows(const qv__ingest *ingest, qv__stream *source, const qv__write *write,
+                            qv_write_result *result, qv__snapshot **out, qv_error *err)
+{
+    const qv__field **key = NULL;
+    size_t n_key;
+    bool enforced = false;
+
+    if (ingest->base && !ingest->overwrite)
+        QV_TRY(qv__snapshot_primary_key(ingest->base, &key, &n_key, &enforced, err));
+    qv__free(key);
+    if (!enforced)
+        return qv__table_write(ingest->store, ingest->base, source, write, result, out, err);
+    qv__write_rows rows = { .profile = write->profile,
+                            .max_rows_per_file = write->max_rows_per_file,
+                            .job = write->job };
+    return qv__append_by_key(ingest->store, ingest->base, source, &rows, result, out, err);
+}
+
 qv_status qv__ingest_run(const qv__ingest *ingest, qv_write_result *result, qv__snapshot **out, qv_error *err)
 {
     const qv_write_options *options = ingest->options;
@@ -100,7 +113,7 @@ qv_status qv__ingest_run(const qv__ingest *ingest, qv_write_result *result, qv__
     QV_CHECK(st);
     if (!ingest->base || ingest->overwrite)
         QV_CHECK(check_columns(source->schema, err));
-    QV_CHECK(qv__table_write(ingest->store, ingest->base, source, &write, result, out, err));
+    QV_CHECK(write_rows(ingest, source, &write, result, out, err));
 done:
     if (ingest->data && ingest->data->release)
         ingest->data->release(ingest->data);

@@ -4,6 +4,7 @@
 #define QV_CHANGE_CHANGE_H
 
 #include "query/query.h"
+#include "table/change.h"
 
 /* `base` is the newest snapshot that the handle knows; *out the snapshot of the new version. Options are full-sized copies. */
 qv_status qv__delete(qv__store *table, qv__snapshot *base, const char *where, const qv_job *job,
@@ -13,9 +14,14 @@ qv_status qv__update(qv__store *table, qv__snapshot *base, const char *where, co
 /* `source` is borrowed, and read to its end. */
 qv_status qv__merge(qv__store *table, qv__snapshot *base, qv__stream *source, const qv_merge_options *options,
                     qv_merge_result *result, qv__snapshot **out, qv_error *err);
+/* An append under an enforced primary key: QV_INVALID names a key that is there already, or comes twice. `source` as above. */
+qv_status qv__append_by_key(qv__store *table, qv__snapshot *base, qv__stream *source, const qv__write_rows *write,
+                            qv_write_result *result, qv__snapshot **out, qv_error *err);
 
 /* ------------------------------------------------------------------ columns */
 
+/* May a top-level column have this name? QV_INVALID: a dot in it, or reserved. */
+qv_status qv__column_name_check(const char *name, qv_error *err);
 qv_status qv__add_columns(qv__store *table, qv__snapshot *base, const qv_assignment *columns, size_t n,
                           const qv_job *job, qv__snapshot **out, qv_error *err);
 qv_status qv__add_null_columns(qv__store *table, qv__snapshot *base, const qv__schema *columns, const qv_job *job,
