@@ -4,7 +4,7 @@
 static const char *const length_names[] = { "char_length", "character_length", "len", NULL };
 static const char *const trim_names[] = { "btrim", NULL };
 static const char *const substr_names[] = { "substring", NULL };
-static const char *const strpos_names[] = { "instr", "position", NULL };
+static const char *const strpos_names[] = { "instr", NULL };
 static const char *const index_names[] = { "substring_index", NULL };
 
 #define ROWS(name_, aliases_, min, max, kinds_, row_, signature_, summary_)                                  \
