@@ -81,6 +81,14 @@ static void put_value(const char *value)
     }
 }
 
+/* The error without the place in the text, which the evaluator puts before it. */
+static const char *shown_error(void)
+{
+    const char *column = strstr(err.message, "Column: "), *end = column ? strchr(column + 8, ' ') : NULL;
+
+    return end ? end + 1 : err.message;
+}
+
 static void print_line(const char *sql, bool *failed)
 {
     char type[256];
@@ -90,7 +98,7 @@ static void print_line(const char *sql, bool *failed)
     now.len = 0;
     put(sql);
     put(*failed ? "\t!\t" : "\t");
-    put_value(*failed ? err.message : qv__type_print(value->type, type, sizeof type));
+    put_value(*failed ? shown_error() : qv__type_print(value->type, type, sizeof type));
     for (int64_t i = 0; !*failed && i < value->length; i++) {
         put("\t");
         put_value(qvt_value_text(value, i));
