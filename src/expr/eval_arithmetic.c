@@ -220,17 +220,21 @@ static qv_status with_interval(const qv__eval *e, const qv__expr *expr, const pa
     int sign = expr->arithmetic == QV_ADD ? 1 : -1;
     size_t width = (size_t) qv__type_bits(expr->type) / 8;
     char name[96];
+    qv__interval interval = { 0 };
     qv__array *result = NULL;
     void *values;
 
+    if (p->b_one && !qv__array_is_null(p->b, 0))
+        interval = qv__interval_at(p->b, 0);
     QV_TRY(qv__result_new(expr->type, e->n, valid, &result, &values, e->err));
     memset(values, 0, e->n * width);
     for (size_t w = 0; w < qv__words(e->n); w++)
         for (uint64_t rest = ready[w]; rest; rest &= rest - 1) {
             size_t i = w * 64 + (size_t) __builtin_ctzll(rest);
             int64_t ticks = qv__load_int(p->a, row_of(p->a_one, i)), sum = 0;
-            qv__interval interval = qv__interval_at(p->b, row_of(p->b_one, i));
 
+            if (!p->b_one)
+                interval = qv__interval_at(p->b, (int64_t) i);
             if (is_time)
                 sum = add_to_time(expr->type, ticks, &interval, sign);
             else if (!qv__interval_add(expr->type, ticks, &interval, sign, &sum))

@@ -1,82 +1,8 @@
-/* LIKE and concatenation. */
+/* Concatenation. */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "expr/expr_private.h"
-
-/* ------------------------------------------------------------------ LIKE */
-
-/* Patterns that are a column: each is taken apart for its row, the last one kept for rows that repeat it. */
-static qv_status match_each(const qv__eval *e, const qv__expr *expr, const qv__array *text, const qv__array *pattern,
-                            const uint64_t *ready, uint64_t *result)
-{
-    qv_status st = QV_OK;
-    bool text_one = qv__is_literal(expr->args[0]);
-    qv__like *like = NULL;
-    const uint8_t *last = NULL, *now, *bytes;
-    size_t last_len = 0, now_len, len;
-
-    for (size_t w = 0; w < qv__words(e->n); w++)
-        for (uint64_t rest = ready[w]; rest; rest &= rest - 1) {
-            int64_t i = (int64_t) (w * 64) + __builtin_ctzll(rest);
-
-            now = qv__array_string(pattern, i, &now_len);
-            if (!like || now_len != last_len || memcmp(now, last, now_len) != 0) {
-                qv__like_free(like);
-                like = NULL;
-                QV_CHECK(qv__like_compile(now, now_len, expr->like.escape, expr->like.ignore_case, &like, e->err));
-                last = now;
-                last_len = now_len;
-            }
-            bytes = qv__array_string(text, text_one ? 0 : i, &len);
-            result[w] |= (uint64_t) qv__like_matches(like, bytes, len) << (i & 63);
-        }
-done:
-    qv__like_free(like);
-    return st;
-}
-
-static void match_all(const qv__like *like, const qv__array *text, size_t n, const uint64_t *ready, uint64_t *result)
-{
-    size_t len;
-
-    for (size_t w = 0; w < qv__words(n); w++)
-        for (uint64_t rest = ready[w]; rest; rest &= rest - 1) {
-            int64_t i = (int64_t) (w * 64) + __builtin_ctzll(rest);
-            const uint8_t *bytes = qv__array_string(text, i, &len);
-            result[w] |= (uint64_t) qv__like_matches(like, bytes, len) << (i & 63);
-        }
-}
-
-qv_status qv__eval_like(const qv__eval *e, const qv__expr *expr, const uint64_t *live, qv__array **out)
-{
-    qv_status st = QV_OK;
-    const qv__like *like = qv__node_of(expr)->prepared;
-    bool text_one = qv__is_literal(expr->args[0]), pattern_one = qv__is_literal(expr->args[1]);
-    uint64_t valid[QV_EVAL_WORDS], valid_b[QV_EVAL_WORDS], ready[QV_EVAL_WORDS], result[QV_EVAL_WORDS];
-    qv__array *text = NULL, *pattern = NULL;
-
-    QV_CHECK(qv__eval_expr(e, expr->args[0], live, &text));
-    QV_CHECK(qv__eval_expr(e, expr->args[1], live, &pattern));
-    qv__valid_words(text, text_one, e->n, valid);
-    qv__valid_words(pattern, pattern_one, e->n, valid_b);
-    for (size_t w = 0; w < qv__words(e->n); w++) {
-        valid[w] &= valid_b[w];
-        ready[w] = valid[w] & live[w];
-        result[w] = 0;
-    }
-    if (like)
-        match_all(like, text, e->n, ready, result);
-    else
-        QV_CHECK(match_each(e, expr, text, pattern, ready, result));
-    QV_CHECK(qv__result_bools(expr->type, e->n, result, valid, out, e->err));
-done:
-    qv__array_unref(text);
-    qv__array_unref(pattern);
-    return st;
-}
-
-/* ------------------------------------------------------------------ || */
 
 typedef struct strings {
     qv__array **args;

@@ -147,7 +147,7 @@ qv_status qv__like_compile(const uint8_t *pattern, size_t len, char escape, bool
                            qv_error *err);
 bool qv__like_matches(const qv__like *like, const uint8_t *text, size_t len);
 void qv__like_free(void *like);
-/* Patterns of one piece that mind the case and have no _: what to look for, and where. */
+/* Patterns of one piece that has no _: what to look for (in lower case when the case does not matter), and where. */
 typedef enum qv__like_shape {
     QV_LIKE_OTHER,
     QV_LIKE_EQUAL,
@@ -155,7 +155,7 @@ typedef enum qv__like_shape {
     QV_LIKE_SUFFIX,
     QV_LIKE_CONTAINS
 } qv__like_shape;
-qv__like_shape qv__like_shape_of(const qv__like *like, const uint8_t **bytes, size_t *len);
+qv__like_shape qv__like_shape_of(const qv__like *like, const uint8_t **bytes, size_t *len, bool *ignore_case);
 
 typedef struct qv__in_set qv__in_set;
 qv_status qv__in_set_new(const qv__array *values, qv__in_set **out, qv_error *err);

@@ -18,6 +18,7 @@ struct qv__in_set {
     int64_t low;     /* SET_BITS: the value of bit 0 */
     uint64_t span;   /* and how many bits */
     uint8_t *bits;
+    uint64_t lengths; /* SET_BYTES: bit (length & 63) of every value */
 };
 
 void qv__in_set_free(void *set_)
@@ -76,7 +77,12 @@ static qv_status build_table(qv__in_set *set, qv_error *err)
         set->n_slots *= 2;
     QV_TRY(QV_NEW(&set->slots, set->n_slots, err));
     for (size_t k = 0; k < n; k++) {
-        size_t slot = hash_value(set, set->values, (int64_t) k) & (set->n_slots - 1);
+        size_t slot = hash_value(set, set->values, (int64_t) k) & (set->n_slots - 1), len;
+
+        if (set->kind == SET_BYTES) {
+            qv__array_string(set->values, (int64_t) k, &len);
+            set->lengths |= UINT64_C(1) << (len & 63);
+        }
         while (set->slots[slot])
             slot = (slot + 1) & (set->n_slots - 1);
         set->slots[slot] = (uint32_t) k + 1;
@@ -134,6 +140,8 @@ static bool has_whole(const qv__in_set *set, int64_t value)
 
 static bool has_bytes(const qv__in_set *set, const uint8_t *bytes, size_t len)
 {
+    if (!(set->lengths >> (len & 63) & 1))
+        return false;
     for (size_t slot = hash_bytes(bytes, len) & (set->n_slots - 1); set->slots[slot];
          slot = (slot + 1) & (set->n_slots - 1)) {
         size_t n;

@@ -223,26 +223,38 @@ static bool add_months(int64_t *days, int64_t months)
         return false;
     qv__civil_of_days(*days, &year, &month, &day);
     count = year * 12 + month - 1 + months;
-    year = qv__floor_div(count, 12);
+    year = (count >= 0 ? count : count - 11) / 12;
     month = (int) (count - year * 12);
     most = lengths[month] + (month == 1 && (year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)));
     *days = qv__days_of_civil(year, month + 1, QV_MIN(day, most));
     return true;
 }
 
-bool qv__interval_add(const qv__type *type, int64_t ticks, const qv__interval *interval, int sign, int64_t *out)
+/* Whole days only: what is less than a day in the interval goes. */
+static bool add_to_days(int64_t days, const qv__interval *interval, int sign, int64_t *out)
 {
-    int64_t per_day = type->id == QV_TYPE_DATE32   ? 1
-                      : type->id == QV_TYPE_DATE64 ? 86400000
-                                                   : INT64_C(86400) * qv__unit_per_second(type->unit);
-    int64_t days = qv__floor_div(ticks, per_day), in_day = ticks - days * per_day;
-    __int128 time = (__int128) interval->nanoseconds * sign * per_day, total;
-
     if (interval->months && !add_months(&days, (int64_t) interval->months * sign))
         return false;
-    time =
-        time / ns_per_day - (time % ns_per_day < 0 && per_day > 86400); /* down to the unit; whole days towards zero */
+    *out = days + (int64_t) interval->days * sign + interval->nanoseconds / ns_per_day * sign;
+    return *out == (int32_t) *out;
+}
+
+bool qv__interval_add(const qv__type *type, int64_t ticks, const qv__interval *interval, int sign, int64_t *out)
+{
+    int64_t per_day, days, in_day;
+    __int128 time, total;
+
+    if (type->id == QV_TYPE_DATE32)
+        return add_to_days(ticks, interval, sign, out);
+    per_day = type->id == QV_TYPE_DATE64 ? 86400000 : INT64_C(86400) * qv__unit_per_second(type->unit);
+    days = qv__floor_div(ticks, per_day);
+    in_day = ticks - days * per_day;
+    if (interval->months && !add_months(&days, (int64_t) interval->months * sign))
+        return false;
+    time = (__int128) interval->nanoseconds * sign * per_day;
+    if (time)
+        time = time / ns_per_day - (time % ns_per_day < 0); /* down to the unit */
     total = ((__int128) days + (int64_t) interval->days * sign) * per_day + in_day + time;
     *out = (int64_t) total;
-    return total == *out && (type->id != QV_TYPE_DATE32 || *out == (int32_t) *out);
+    return total == *out;
 }

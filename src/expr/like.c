@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "expr/bind_private.h"
+#include "expr/kern.h"
 
 /* What lies between two %: bytes, and where one character of any kind stands. */
 typedef struct piece {
@@ -131,8 +132,8 @@ static size_t match_back(const qv__like *like, const piece *p, const uint8_t *te
 static size_t search(const qv__like *like, const piece *p, const uint8_t *text, size_t from, size_t end)
 {
     if (!p->is_any && !like->ignore_case) {
-        const uint8_t *found = memmem(text + from, end - from, p->bytes, p->len);
-        return found ? (size_t) (found - text) + p->len : nowhere;
+        size_t found = qv__expr_kernels()->find(text, from, end, p->bytes, p->len);
+        return found < end ? found + p->len : nowhere;
     }
     for (; from < end; from = next_char(text, from, end)) {
         size_t after = match_from(like, p, text, from, end);
@@ -168,11 +169,12 @@ bool qv__like_matches(const qv__like *like, const uint8_t *text, size_t len)
     return true;
 }
 
-qv__like_shape qv__like_shape_of(const qv__like *like, const uint8_t **bytes, size_t *len)
+qv__like_shape qv__like_shape_of(const qv__like *like, const uint8_t **bytes, size_t *len, bool *ignore_case)
 {
     *bytes = like->n ? like->pieces[0].bytes : (const uint8_t *) "";
     *len = like->n ? like->pieces[0].len : 0;
-    if (like->ignore_case || like->n > 1 || (like->n && like->pieces[0].is_any))
+    *ignore_case = like->ignore_case;
+    if (like->n > 1 || (like->n && like->pieces[0].is_any))
         return QV_LIKE_OTHER;
     if (like->open_start && like->open_end)
         return QV_LIKE_CONTAINS;

@@ -24,7 +24,7 @@ static int64_t floor_mod(int64_t a, int64_t b)
 }
 
 /* Years are counted from March in eras of 400 years, so that the leap day ends a year. */
-void qv__civil_of_days(int64_t days, int64_t *year, int *month, int *day)
+static void civil_far_away(int64_t days, int64_t *year, int *month, int *day)
 {
     int64_t shifted = days + 719468, era = qv__floor_div(shifted, 146097), of_era = shifted - era * 146097;
     int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
@@ -36,9 +36,30 @@ void qv__civil_of_days(int64_t days, int64_t *year, int *month, int *day)
     *year = year_of_era + era * 400 + (*month <= 2);
 }
 
+/* Within some 32,000 years of 1970 by products of 32 bits (Neri and Schneider, "Euclidean affine functions and their application to
+ * calendar algorithms"), a tenth of the time. */
+void qv__civil_of_days(int64_t days, int64_t *year, int *month, int *day)
+{
+    enum { ERAS = 82 }; /* of 400 years, so that all is positive */
+
+    if (days < -12000000 || days > 500000000) {
+        civil_far_away(days, year, month, day);
+        return;
+    }
+    uint32_t n = (uint32_t) (days + 719468 + 146097 * ERAS), n1 = 4 * n + 3, century = n1 / 146097;
+    uint32_t n2 = n1 % 146097 / 4 * 4 + 3;
+    uint64_t product = UINT64_C(2939745) * n2;
+    uint32_t day_of_year = (uint32_t) product / 2939745 / 4, n3 = 2141 * day_of_year + 197913;
+    bool after_december = day_of_year >= 306;
+
+    *year = (int64_t) (100 * century + (uint32_t) (product >> 32)) - 400 * ERAS + after_december;
+    *month = (int) (n3 >> 16) - (after_december ? 12 : 0);
+    *day = (int) ((n3 & 0xffff) / 2141) + 1;
+}
+
 int64_t qv__days_of_civil(int64_t year, int month, int day)
 {
-    int64_t y = year - (month <= 2), era = qv__floor_div(y, 400), year_of_era = y - era * 400;
+    int64_t y = year - (month <= 2), era = (y >= 0 ? y : y - 399) / 400, year_of_era = y - era * 400;
     int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
     int64_t of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
 
