@@ -131,6 +131,11 @@ static size_t match_back(const qv__like *like, const piece *p, const uint8_t *te
 /* Where the first occurrence of the piece ends, or nowhere. */
 static size_t search(const qv__like *like, const piece *p, const uint8_t *text, size_t from, size_t end)
 {
+    if (!p->is_any && !like->ignore_case && p->len == 1) { /* not worth a call */
+        while (from < end && text[from] != p->bytes[0])
+            from++;
+        return from < end ? from + 1 : nowhere;
+    }
     if (!p->is_any && !like->ignore_case) {
         size_t found = qv__expr_kernels()->find(text, from, end, p->bytes, p->len);
         return found < end ? found + p->len : nowhere;
