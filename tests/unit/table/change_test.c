@@ -226,7 +226,7 @@ static void test_update_rows(void **state)
     (void) state;
     add_index(store, &s, "vectors", 2, "/lance.index.pb.VectorIndexDetails", 1, 1);
     add_index(store, &s, "texts", 1, "/lance.table.BitmapIndexDetails", 0, 2);
-    add_index(store, &s, "tree", 0, "/lance.table.BTreeIndexDetails", 1, 3);
+    add_index(store, &s, "tree", 3, "/lance.table.BTreeIndexDetails", 1, 3);
     roaring_bitmap_t *rows = rows_of(2, 3);
     qv__row_deletion deletion = { 0, rows };
     qv__new_fragments moved = write_ids(store, s, 102, 3);
