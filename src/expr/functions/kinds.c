@@ -92,7 +92,7 @@ static qv_status bind_one(const qv__function *self, char kind, size_t arg, const
     }
     if (!fits)
         return qv__fail_argument(self, arg, type, expected, err);
-    if (!*wanted && plain != type)
+    if (!*wanted && plain != type && !strchr("AEL", kind)) /* those are settled together */
         *wanted = qv__type_ref(plain);
     return QV_OK;
 }
