@@ -30,9 +30,10 @@ struct qv_table {
     char *uri;
     qv__handle_options options;
     pthread_mutex_t lock;
-    qv__snapshot *snapshot; /* guarded by lock; immutable itself */
-    bool pinned;            /* guarded by lock */
-    int64_t looked_ns;      /* guarded by lock; when the newest version was last looked for (monotonic) */
+    qv__snapshot *snapshot;      /* guarded by lock; immutable itself */
+    bool pinned;                 /* guarded by lock */
+    struct qv__row_buffer *rows; /* guarded by lock; of the open write buffer: its rows are part of what reads see */
+    int64_t looked_ns;           /* guarded by lock; when the newest version was last looked for (monotonic) */
 };
 
 /* The snapshot that the handle holds now, with a reference; nobody looks for a newer one. */
@@ -57,7 +58,8 @@ qv_status qv__table_handle(const qv__handle *from, qv__snapshot *snapshot, qv_ta
 void qv__table_see(qv_table *table, qv__snapshot *snapshot, bool pinned);
 /* QV_READ_ONLY for handles of a read-only database: what concerns references, and works on pinned handles. */
 qv_status qv__table_check_refs_writable(qv_table *table, qv_error *err);
-/* QV_READ_ONLY, with the reason, for handles that cannot write. */
+/* Before a change: QV_READ_ONLY, with the reason, for handles that cannot write; rows that wait in a write buffer become part of
+ * the table first. */
 qv_status qv__table_check_writable(qv_table *table, qv_error *err);
 
 /* Copies a caller's option structure of whatever size it knew over the defaults in `to` (to_size bytes). */

@@ -3,6 +3,7 @@
 
 #include "api/api_private.h"
 #include "arrow/c_data.h"
+#include "change/row_buffer.h"
 
 qv_status qv__table_handle(const qv__handle *from, qv__snapshot *snapshot, qv_table **out, qv_error *err)
 {
@@ -83,14 +84,31 @@ static bool is_look_due(qv_table *table)
     return due;
 }
 
-qv_status qv__table_view(qv_table *table, qv__snapshot **out, qv_error *err)
+static qv_status look(qv_table *table, qv_error *err)
 {
     qv__snapshot *newest = NULL;
 
-    if (is_look_due(table)) {
-        QV_TRY(qv__table_newest(table, &newest, err));
-        follow(table, newest);
-    }
+    if (!is_look_due(table))
+        return QV_OK;
+    QV_TRY(qv__table_newest(table, &newest, err));
+    follow(table, newest);
+    return QV_OK;
+}
+
+static qv__row_buffer *rows_of(qv_table *table)
+{
+    pthread_mutex_lock(&table->lock);
+    qv__row_buffer *rows = table->pinned ? NULL : table->rows;
+    pthread_mutex_unlock(&table->lock);
+    return rows;
+}
+
+qv_status qv__table_view(qv_table *table, qv__snapshot **out, qv_error *err)
+{
+    QV_TRY(look(table, err));
+    qv__row_buffer *rows = rows_of(table);
+    if (rows)
+        return qv__row_buffer_view(rows, out, err);
     *out = qv__table_snapshot(table);
     return QV_OK;
 }
@@ -145,7 +163,9 @@ qv_status qv__table_check_writable(qv_table *table, qv_error *err)
     pthread_mutex_unlock(&table->lock);
     if (pinned)
         return qv__fail(err, QV_READ_ONLY, "table cannot be modified when a specific version is checked out");
-    return qv__table_check_refs_writable(table, err);
+    QV_TRY(qv__table_check_refs_writable(table, err));
+    qv__row_buffer *rows = rows_of(table);
+    return rows ? qv__row_buffer_flush(rows, NULL, err) : QV_OK;
 }
 
 const char *qv_table_name(const qv_table *table) { return table->name; }
@@ -158,10 +178,9 @@ const char *qv_table_branch(const qv_table *table) { return table->branch; }
 uint64_t qv_table_version(const qv_table *table)
 {
     qv_table *self = (qv_table *) (uintptr_t) table; /* the lock is not part of the handle's value */
-    qv__snapshot *snapshot;
 
-    if (qv__table_view(self, &snapshot, NULL) != QV_OK)
-        snapshot = qv__table_snapshot(self);
+    look(self, NULL);
+    qv__snapshot *snapshot = qv__table_snapshot(self);
     uint64_t version = qv__snapshot_version(snapshot);
     qv__snapshot_unref(snapshot);
     return version;

@@ -167,6 +167,7 @@ typedef struct qv__change {
     uint64_t restore_version; /* RESTORE */
     uint32_t reserve;         /* RESERVE: so many fragment ids, the last ones up to *out's max_fragment_id */
     const char *message;      /* commit message; NULL: none */
+    const char *uuid;         /* of the transaction, as text; NULL: a new one. For qv__commit_find */
 } qv__change;
 
 /* How a commit ended when it did not return QV_OK. */
@@ -180,5 +181,18 @@ typedef struct qv__commit_end {
 qv_status qv__commit(qv__store *table, qv__snapshot *base, const qv__change *change, qv__job *job, qv__snapshot **out,
                      qv__commit_end *end, qv_error *err);
 uint64_t qv__snapshot_max_fragment_id(const qv__snapshot *snapshot); /* UINT64_MAX: there never was one */
+
+/* A uuid for qv__change.uuid. */
+qv_status qv__transaction_uuid(char uuid[37], qv_error *err);
+/* Did a change with this transaction take place after version `after`? `file`: one of its new data files, which tells when the
+ * version itself was cleaned up meanwhile. */
+qv_status qv__commit_find(qv__store *table, uint64_t after, const char *uuid, const char *file, bool *found,
+                          qv_error *err);
+
+/* ------------------------------------------------------------------ rows that are not committed yet */
+
+/* `base` with fragments whose files lie in another store, kept by the result. Nothing is written: the version is the base's. */
+qv_status qv__snapshot_extend(qv__snapshot *base, qv__store *store, const qv__new_fragment *fragments, size_t n,
+                              qv__snapshot **out, qv_error *err);
 
 #endif

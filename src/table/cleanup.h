@@ -15,8 +15,12 @@ typedef struct qv__cleaning {
     qv__job *job;
     qv__name_set dropped; /* files that versions named which were removed */
     qv__name_set kept;    /* files that a remaining version names */
+    bool
+        has_journal; /* a write buffer is at work, or was: what becomes of data files that nobody names is its business */
     qv_cleanup_result result;
 } qv__cleaning;
+
+#define QV_JOURNALS_FOLDER "_quiver"
 
 /* Files of all kinds are in one set: data files and uuids of indices by name, others behind the name of their folder and '/'. */
 #define QV_DELETIONS_FOLDER "_deletions"

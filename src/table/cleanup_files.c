@@ -77,8 +77,9 @@ static qv_status look_at_file(void *ctx, const char *name, uint64_t size, bool i
     snprintf(key, sizeof key, "%s%s", s->prefix, name); /* names are at most 255 bytes */
     if (qv__name_set_has(&s->c->kept, key))
         return QV_OK;
-    goes = s->c->options->delete_unverified || qv__name_set_has(&s->c->dropped, key);
-    if (!goes)
+    bool is_held = s->c->has_journal && !*s->prefix;
+    goes = qv__name_set_has(&s->c->dropped, key) || (s->c->options->delete_unverified && !is_held);
+    if (!goes && !is_held)
         QV_TRY(is_aged(s->c, s->folder, name, &goes, err));
     return goes ? doom(s, name, size, err) : QV_OK;
 }
@@ -171,10 +172,21 @@ static qv_status sweep_uploads(qv__cleaning *c, qv_error *err)
     return QV_OK;
 }
 
+static qv_status note_journal(void *ctx, const char *name, uint64_t size, bool is_folder, qv_error *err)
+{
+    qv__cleaning *c = ctx;
+
+    QV_UNUSED(size);
+    QV_UNUSED(err);
+    c->has_journal |= !is_folder && has_suffix(name, ".log");
+    return QV_OK;
+}
+
 qv_status qv__cleanup_files(qv__cleaning *c, qv_error *err)
 {
     qv_cleanup_result *r = &c->result;
 
+    QV_TRY(qv__store_list(c->table, QV_JOURNALS_FOLDER, note_journal, c, err));
     QV_TRY(sweep_files(c, "data", "", ".lance", &r->data_files_removed, err));
     QV_TRY(sweep_folders(c, "data", ".lance", &r->data_files_removed, err));
     QV_TRY(

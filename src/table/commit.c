@@ -304,6 +304,8 @@ static qv_status begin(commit *c, qv_error *err)
     qv__buffer_init(&c->transaction, UINT32_MAX);
     QV_TRY(qv__uuid_new(uuid, err));
     qv__uuid_print(uuid, c->uuid);
+    if (c->change->uuid)
+        snprintf(c->uuid, sizeof c->uuid, "%s", c->change->uuid);
     memcpy(&c->random, uuid, sizeof c->random);
     c->random |= 1;
     c->read_version = c->base ? c->base->manifest->version : 0;

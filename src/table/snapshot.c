@@ -125,11 +125,10 @@ static void share_caches(qv__snapshot *s, qv__snapshot *old, const size_t *from)
     }
 }
 
+/* Base paths that both have are the same: what a snapshot is extended with comes behind the table's own. */
 static bool same_bases(const Lance__Table__Manifest *a, const Lance__Table__Manifest *b)
 {
-    if (a->n_base_paths != b->n_base_paths)
-        return false;
-    for (size_t i = 0; i < a->n_base_paths; i++)
+    for (size_t i = 0; i < QV_MIN(a->n_base_paths, b->n_base_paths); i++)
         if (a->base_paths[i]->id != b->base_paths[i]->id || !a->base_paths[i]->path || !b->base_paths[i]->path ||
             strcmp(a->base_paths[i]->path, b->base_paths[i]->path) != 0)
             return false;
