@@ -215,6 +215,9 @@ static qv_status write_rows(qv__merge_job *m, qv__snapshot *base, const outcome 
         return QV_OK;
     QV_CHECK(qv__merge_rows(m, base, &o->pairs, o->inserted, &rows, err));
     QV_CHECK(qv__write_fragments(m->table, base, rows, m->write, out, err));
+    m->bytes = 0;
+    for (size_t i = 0; i < out->n; i++)
+        m->bytes += out->items[i].file.summary.size_bytes;
     if (o->pairs.n > 0 && qv__snapshot_has_stable_row_ids(base)) {
         QV_CHECK(QV_NEW(&places, o->pairs.n, err));
         for (size_t i = 0; i < o->pairs.n; i++)
@@ -449,6 +452,6 @@ qv_status qv__append_by_key(qv__store *table, qv__snapshot *base, qv__stream *so
     options.insert_unmatched = true;
     QV_TRY(run(&m, base, source, out, err));
     if (result)
-        *result = (qv_write_result){ .version = m.counts.version, .rows = m.counts.rows_inserted };
+        *result = (qv_write_result){ .version = m.counts.version, .rows = m.counts.rows_inserted, .bytes = m.bytes };
     return QV_OK;
 }

@@ -97,6 +97,7 @@ typedef struct qv__merge_job {
     bool refuse_repeats; /* under an enforced key: so are two new rows of one key */
     const qv__write_rows *write;
     qv_merge_result counts;
+    uint64_t bytes; /* of the files of the last attempt */
 } qv__merge_job;
 
 /* merge_match.c: all pairs, ordered by source row, ties by place. `may_match` (NULL: all live rows): rows that can have a key of the

@@ -42,7 +42,8 @@ static qv_status bare_schema(const qv__schema *schema, qv__schema **out, qv_erro
 
     QV_CHECK(QV_NEW(&fields, QV_MAX(schema->n_fields, 1), err));
     for (; n < schema->n_fields; n++) {
-        QV_CHECK(qv__field_init(&fields[n], schema->fields[n].name, schema->fields[n].type, true, err));
+        QV_CHECK(qv__field_init(&fields[n], schema->fields[n].name, schema->fields[n].type, schema->fields[n].nullable,
+                                err));
         fields[n].id = -1;
     }
     QV_CHECK(qv__schema_new(fields, n, NULL, out, err));
