@@ -1,9 +1,21 @@
 /* A condition on its way through a query: text, program, index plan, steps; and the rows that it leaves, as bitmaps or a count. */
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/pool.h"
 #include "query_private.h"
 
 /* ------------------------------------------------------------------ making */
+
+static qv_status plan_index(qv__filter *filter, qv__row_reader *reader, bool no_index, qv_error *err)
+{
+    qv__index_plan_options options = { .no_index = no_index };
+
+    if (no_index)
+        return QV_OK;
+    QV_TRY(qv__snapshot_count_rows(reader->snapshot, &options.rows, err));
+    return qv__index_plan_new(reader->snapshot, filter->program, &options, &filter->index, err);
+}
 
 qv_status qv__filter_from(qv__filter *filter, qv__row_reader *reader, const qv__program *program, bool no_index,
                           qv_error *err)
@@ -15,8 +27,8 @@ qv_status qv__filter_from(qv__filter *filter, qv__row_reader *reader, const qv__
         return QV_OK;
     }
     filter->program = qv__program_ref(program);
-    QV_UNUSED(no_index); /* there is no index yet */
-    return qv__condition_new(qv__snapshot_schema(reader->snapshot), program, &reader->sources, &filter->full, err);
+    QV_TRY(qv__condition_new(qv__snapshot_schema(reader->snapshot), program, &reader->sources, &filter->full, err));
+    return plan_index(filter, reader, no_index, err);
 }
 
 qv_status qv__filter_new(qv__filter *filter, qv__row_reader *reader, const char *where, bool no_index, qv_error *err)
@@ -37,6 +49,9 @@ qv_status qv__filter_new(qv__filter *filter, qv__row_reader *reader, const char 
 
 void qv__filter_clear(qv__filter *filter)
 {
+    if (filter->has_found)
+        qv__index_rows_clear(&filter->found);
+    qv__index_plan_free(filter->index);
     qv__condition_clear(&filter->full);
     qv__condition_clear(&filter->recheck);
     qv__program_unref(filter->program);
@@ -45,10 +60,27 @@ void qv__filter_clear(qv__filter *filter)
 
 qv_status qv__filter_start(qv__filter *filter, qv__row_reader *reader, qv__job *job, qv_error *err)
 {
-    QV_UNUSED(filter);
-    QV_UNUSED(reader);
-    QV_UNUSED(job);
-    QV_UNUSED(err);
+    if (!filter->index || filter->has_found)
+        return QV_OK;
+    qv__span span = qv__span_begin();
+    QV_TRY(qv__index_plan_run(filter->index, job, &filter->found, err));
+    filter->has_found = true;
+    qv__operator *op = filter->op_index;
+    if (op) {
+        qv__span_end(&span, op, filter->found.n_rows);
+        atomic_fetch_add(&op->comparisons, filter->found.comparisons);
+        if (atomic_load(&op->bytes_read) == 0) /* pages that were in a cache */
+            atomic_store(&op->bytes_read, filter->found.bytes_read);
+        if (atomic_load(&op->io_calls) == 0)
+            atomic_store(&op->io_calls, filter->found.pages_read);
+    }
+    if (!filter->found.recheck)
+        return QV_OK;
+    /* its columns are among those of the whole condition, so the sources stay as they are */
+    QV_TRY(qv__condition_new(qv__snapshot_schema(reader->snapshot), filter->found.recheck, &reader->sources,
+                             &filter->recheck, err));
+    for (size_t i = 0; i < filter->recheck.n_steps; i++)
+        filter->recheck.steps[i].op = filter->full.steps[filter->full.n_steps - 1].op;
     return QV_OK;
 }
 
@@ -60,6 +92,26 @@ static qv_status print_columns(const qv__condition *condition, const qv__sources
     for (size_t i = 0; condition->n_steps > 0 && i < condition->steps[0].program->n_columns; i++)
         QV_TRY(qv__buffer_printf(out, err, "%s%s", i ? ", " : "", sources->items[condition->steps[0].inputs[i]].name));
     return QV_OK;
+}
+
+static qv_status plan_index_query(qv__filter *filter, qv__plan *plan, qv_error *err)
+{
+    static const char prefix[] = "ScalarIndexQuery: ";
+    qv__buffer text;
+
+    if (!filter->index)
+        return QV_OK;
+    qv__buffer_init(&text, 16 << 20);
+    qv_status st = qv__index_plan_print(filter->index, &text, err);
+    if (st == QV_OK)
+        st = qv__buffer_append_zeros(&text, 1, err);
+    const char *detail = (const char *) text.data;
+    if (st == QV_OK && strncmp(detail, prefix, sizeof prefix - 1) == 0)
+        detail += sizeof prefix - 1;
+    if (st == QV_OK)
+        st = qv__plan_add(&plan->physical, false, "ScalarIndexQuery", &filter->op_index, err, "%s", detail);
+    qv__buffer_free(&text);
+    return st;
 }
 
 /* The recheck runs steps of its own, which nobody knows before the index has answered: they count for the last one. */
@@ -83,6 +135,7 @@ qv_status qv__filter_plan(qv__filter *filter, const qv__row_reader *reader, qv__
 
     qv__buffer_init(&text, 64 << 20);
     qv__buffer_init(&columns, 1 << 20);
+    QV_CHECK(plan_index_query(filter, plan, err));
     QV_CHECK(qv__plan_add(&plan->logical, true, "TableScan", NULL, err, "version=%llu, fragments=%zu",
                           (unsigned long long) qv__snapshot_version(reader->snapshot), n_fragments));
     if (!filter->program) {

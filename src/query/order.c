@@ -150,6 +150,96 @@ static int compare_entries(const void *left, const void *right, void *ctx)
     return a->number < b->number ? -1 : a->number > b->number;
 }
 
+/* ------------------------------------------------------------------ sorting */
+
+enum { FEW_ENTRIES = 512, DIGITS = sizeof(uint64_t) + 1 }; /* the bytes of a prefix, then the rank */
+
+typedef struct pair {
+    uint64_t prefix;
+    uint32_t at;
+    uint8_t rank;
+} pair;
+
+static unsigned digit_of(const pair *p, unsigned digit)
+{
+    return digit < sizeof p->prefix ? p->prefix >> 8 * digit & 0xff : p->rank;
+}
+
+/* One stable pass over a digit; false when all have the same. */
+static bool radix_pass(const pair *from, pair *to, size_t n, unsigned digit)
+{
+    size_t starts[256] = { 0 }, total = 0;
+
+    for (size_t i = 0; i < n; i++)
+        starts[digit_of(&from[i], digit)]++;
+    if (starts[digit_of(&from[0], digit)] == n)
+        return false;
+    for (size_t b = 0; b < 256; b++) {
+        size_t count = starts[b];
+        starts[b] = total;
+        total += count;
+    }
+    for (size_t i = 0; i < n; i++)
+        to[starts[digit_of(&from[i], digit)]++] = from[i];
+    return true;
+}
+
+/* Those that rank and prefix leave tied, by the keys themselves. */
+static void sort_ties(qv__sorter *s)
+{
+    for (size_t i = 0, end; i < s->n; i = end) {
+        const entry *e = &s->entries[i];
+        for (end = i + 1; end < s->n && s->entries[end].rank == e->rank && s->entries[end].prefix == e->prefix;)
+            end++;
+        if (end - i > 1)
+            qsort_r(&s->entries[i], end - i, sizeof *s->entries, compare_entries, s);
+    }
+}
+
+/* By the bytes of the prefixes, lowest first: stable, so ties stay as they came. */
+static qv_status sort_by_radix(qv__sorter *s, qv_error *err)
+{
+    qv_status st = QV_OK;
+    pair *pairs = NULL, *other = NULL;
+    entry *sorted = NULL;
+
+    QV_CHECK(QV_NEW(&pairs, s->n, err));
+    QV_CHECK(QV_NEW(&other, s->n, err));
+    QV_CHECK(QV_NEW(&sorted, s->n, err));
+    for (size_t i = 0; i < s->n; i++)
+        pairs[i] = (pair){ s->entries[i].prefix, (uint32_t) i, s->entries[i].rank };
+    for (unsigned digit = 0; digit < DIGITS; digit++)
+        if (radix_pass(pairs, other, s->n, digit)) {
+            pair *swap = pairs;
+            pairs = other;
+            other = swap;
+        }
+    for (size_t i = 0; i < s->n; i++)
+        sorted[i] = s->entries[pairs[i].at];
+    qv__free(s->entries);
+    s->entries = sorted;
+    s->capacity = s->n;
+    sorted = NULL;
+    if (!s->is_exact)
+        sort_ties(s);
+done:
+    qv__free(pairs);
+    qv__free(other);
+    qv__free(sorted);
+    return st;
+}
+
+/* The entries stand in the order of their arrival, but for a part in front that was sorted and cut: it has the lower numbers, so a
+ * stable sort by the first key alone is right there too. */
+static qv_status sort_entries(qv__sorter *s, qv_error *err)
+{
+    if (s->n > FEW_ENTRIES && s->n <= UINT32_MAX)
+        return sort_by_radix(s, err);
+    if (s->n > 1)
+        qsort_r(s->entries, s->n, sizeof *s->entries, compare_entries, s);
+    return QV_OK;
+}
+
 /* ------------------------------------------------------------------ cutting */
 
 /* The keys of the entries that are left become one batch. */
@@ -199,7 +289,7 @@ done:
 
 static qv_status cut(qv__sorter *s, qv_error *err)
 {
-    qsort_r(s->entries, s->n, sizeof *s->entries, compare_entries, s);
+    QV_TRY(sort_entries(s, err));
     s->n = (size_t) QV_MIN(s->n, s->keep);
     if (!s->is_exact && s->n_columns > s->n_keys)
         QV_TRY(gather_keys(s, err));
@@ -296,8 +386,7 @@ qv_status qv__sorter_finish(qv__sorter *s, qv__location **at, size_t *n, qv_erro
 {
     qv__location *places = NULL;
 
-    if (s->n > 0)
-        qsort_r(s->entries, s->n, sizeof *s->entries, compare_entries, s);
+    QV_TRY(sort_entries(s, err));
     s->n = (size_t) QV_MIN(s->n, s->keep);
     QV_TRY(QV_NEW(&places, QV_MAX(s->n, 1), err));
     for (size_t i = 0; i < s->n; i++)

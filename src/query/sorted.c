@@ -6,7 +6,10 @@
 #include "base/alloc.h"
 #include "query_private.h"
 
-enum { BATCH_ROWS = 8192, BATCH_BYTES = 1 << 20 };
+enum {
+    BATCH_ROWS = 1 << 15,
+    BATCH_BYTES = 4 << 20
+}; /* places lie anywhere: what a batch decodes should serve many rows */
 
 typedef struct sorted {
     qv__stream stream;

@@ -210,6 +210,13 @@ static qv__array *search(qv__snapshot *s, const qv_vectors *queries, const qv_se
     return batch;
 }
 
+static int64_t where_above; /* the condition of a search that has one: id > where_above */
+
+static bool matches(const qv__snapshot *s, const found *row)
+{
+    return ((const int64_t *) qv__array_values(s->data[row->fragment].columns[0]))[row->row] > where_above;
+}
+
 /* Distances agree with the oracle rank by rank; each row's own distance is what it says, and no row comes twice. */
 static void check_answer(const qv__snapshot *s, bool nested, qv_metric metric, const float *queries, size_t n_queries,
                          int dim, const qv_search_options *options, const qv__array *batch)
@@ -222,10 +229,14 @@ static void check_answer(const qv__snapshot *s, bool nested, qv_metric metric, c
         size_t n = brute_force(s, nested, metric, queries + q * (size_t) dim, want), kept = 0;
         for (size_t i = 0; i < n; i++) { /* bounds, in rank order */
             float d = (float) want[i].distance;
+            if (options->where && !options->postfilter && !matches(s, &want[i]))
+                continue;
             if ((!options->has_lower || d >= options->lower_bound) && (!options->has_upper || d < options->upper_bound))
                 want[kept++] = want[i];
         }
-        for (size_t i = (size_t) options->offset; i < QV_MIN(kept, options->offset + options->k); i++, at++) {
+        for (size_t i = (size_t) options->offset; i < QV_MIN(kept, options->offset + options->k); i++) {
+            if (options->where && options->postfilter && !matches(s, &want[i]))
+                continue;
             assert_true(batch && at < batch->length);
             const float *distances = qv__array_values(fake_column(batch, first + 1));
             const uint64_t *ids = qv__array_values(fake_column(batch, first + 2));
@@ -243,6 +254,7 @@ static void check_answer(const qv__snapshot *s, bool nested, qv_metric metric, c
                                 fake_text(s, own->fragment, "id", own->row));
             if (first)
                 assert_int_equal(((const int32_t *) qv__array_values(fake_column(batch, 0)))[at], q);
+            at++;
         }
     }
     assert_int_equal(at, batch ? batch->length : 0);
@@ -257,6 +269,27 @@ static const element_case cases[] = {
     { QV_TYPE_UINT8, QV_ELEMENT_F32, QV_METRIC_AUTO },      { QV_TYPE_UINT8, QV_ELEMENT_F32, QV_METRIC_HAMMING },
     { QV_TYPE_UINT8, QV_ELEMENT_F32, QV_METRIC_JACCARD },   { QV_TYPE_UINT8, QV_ELEMENT_F32, QV_METRIC_L2 },
 };
+
+/* A condition that about `share` of the rows pass. */
+static void choose_where(qvt_rng *rng, const qv__snapshot *s, double share, char text[64])
+{
+    uint64_t best = 0;
+
+    where_above = 0;
+    for (int i = 0; i < 40 && s->n_fragments > 0; i++) { /* the highest of some ids, or any of them */
+        size_t f = qvt_rng_below(rng, s->n_fragments);
+        if (s->fragments[f].physical_rows == 0)
+            continue;
+        uint64_t row = qvt_rng_below(rng, s->fragments[f].physical_rows);
+        int64_t id = ((const int64_t *) qv__array_values(s->data[f].columns[0]))[row] / 2 * 2;
+        if (i == 0 || (qvt_rng_unit(rng) >= share && id > where_above))
+            where_above = id;
+        best++;
+    }
+    if (where_above == INT64_MIN || best == 0)
+        where_above = 0;
+    snprintf(text, 64, "id > %lld", (long long) where_above);
+}
 
 static void search_once(qvt_rng *rng, qv__snapshot *s, const element_case *c, int dim)
 {
@@ -281,6 +314,13 @@ static void search_once(qvt_rng *rng, qv__snapshot *s, const element_case *c, in
     options.query_index = qvt_rng_below(rng, 2);
     options.columns = columns;
     options.n_columns = 3;
+    char where[64];
+    if (qvt_rng_below(rng, 2)) {
+        choose_where(rng, s, qvt_rng_below(rng, 2) ? 1 : 0, where);
+        options.where = where;
+        options.postfilter = qvt_rng_below(rng, 3) == 0;
+        fake_index_kind = (int) qvt_rng_below(rng, 3);
+    }
     for (size_t t = 0; t < 3; t++) {
         options.job.threads = 1u << t * 3 / 2; /* 1, 2, 8 */
         answers[t] = search(s, &vectors, &options);
@@ -294,6 +334,7 @@ static void search_once(qvt_rng *rng, qv__snapshot *s, const element_case *c, in
     check_answer(s, nested, metric, queries, n_queries, dim, &options, answers[0]);
     for (size_t t = 0; t < 3; t++)
         qv__array_unref(answers[t]);
+    fake_index_kind = 0;
     free(queries);
 }
 

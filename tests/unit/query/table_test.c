@@ -193,12 +193,60 @@ static void nested_columns(void **state)
     free_table(&w);
 }
 
+/* Conditions over files: the rows that the whole batch, looked at in memory, says. */
+static void conditions(void **state)
+{
+    static const char *const texts[] = { "id > 0", "s IS NOT NULL AND id < 1000000", "st.f0 < 0 OR id % 3 = 0",
+                                         "NOT (s < 'm') AND st.f1 IS NULL", "id IS NULL" };
+    qvt_rng rng = qvt_rng_seeded();
+    qv_error err;
+    QV_UNUSED(state);
+
+    for (size_t t = 0; t < QV_COUNT_OF(texts); t++) {
+        written w = write_table(&rng, t % 2);
+        qv_scan_options options = QV_SCAN_OPTIONS_INIT;
+        qv__stream *stream = NULL;
+        qv__program *program = NULL;
+        qv__array *columns[4] = { NULL };
+        uint8_t selected[ROWS / 8 + 1];
+        uint64_t rows[ROWS], counted;
+        size_t n, at = 0;
+        QVT_OK(qv__program_compile_filter(texts[t], qv__snapshot_schema(w.snapshot), &program, &err));
+        for (size_t c = 0; c < program->n_columns; c++) { /* st.f0 and st.f1 with the nulls of st */
+            const char *dot = strchr(program->columns[c].path, '.');
+            const qv__array *top = w.batch->children[program->columns[c].top];
+            if (!dot) {
+                columns[c] = qv__array_ref(top);
+                continue;
+            }
+            int64_t take[ROWS];
+            for (int64_t i = 0; i < ROWS; i++)
+                take[i] = qv__array_is_null(top, i) ? -1 : top->offset + i;
+            QVT_OK(qv__array_take(top->children[dot[2] - '0'], take, ROWS, &columns[c], &err));
+        }
+        QVT_OK(qv__program_filter(program, columns, ROWS, NULL, selected, &n, &err));
+        for (uint64_t i = 0; i < ROWS; i++)
+            if (qv__bit_get(selected, i))
+                rows[at++] = i;
+        options.where = texts[t];
+        QVT_OK(qv__scan(w.snapshot, &options, &stream, &err));
+        assert_int_equal(check_all(&w, stream, rows, 4), n);
+        QVT_OK(qv__count_where(w.snapshot, texts[t], NULL, &counted, &err));
+        assert_int_equal(counted, n);
+        for (size_t c = 0; c < 4; c++)
+            qv__array_unref(columns[c]);
+        qv__program_unref(program);
+        free_table(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
         cmocka_unit_test(searches),
         cmocka_unit_test(nested_columns),
+        cmocka_unit_test(conditions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

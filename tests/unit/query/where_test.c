@@ -544,6 +544,31 @@ static void guarded_errors(void **state)
     qv__snapshot_unref(s);
 }
 
+static void fast_search(void **state)
+{
+    qvt_rng rng = { 1 };
+    qv__snapshot *s = two_fragments(&rng);
+    const char *columns[] = { "id" };
+    qv_scan_options options = QV_SCAN_OPTIONS_INIT;
+    size_t n;
+    QV_UNUSED(state);
+
+    options.columns = columns;
+    options.n_columns = 1;
+    options.where = "id >= 2990 AND id < 3010";
+    fake_index_kind = 1; /* covers the first fragment */
+    reads_of(s, &options, &n);
+    assert_int_equal(n, 20);
+    options.fast_search = true;
+    reads_of(s, &options, &n);
+    assert_int_equal(n, 10);
+    options.no_index = true;
+    reads_of(s, &options, &n);
+    assert_int_equal(n, 20);
+    fake_index_kind = 0;
+    qv__snapshot_unref(s);
+}
+
 /* ------------------------------------------------------------------ refusals and failures */
 
 static void refusals(void **state)
@@ -627,6 +652,15 @@ static void failures(void **state)
                 break;
         }
     fake_index_kind = 0;
+    for (int n = 1; n < 8; n++) { /* reads, of columns of the condition and of others */
+        qv_scan_options options = QV_SCAN_OPTIONS_INIT;
+        options.where = "id <> 5 AND s IS NOT NULL";
+        options.job.threads = (uint32_t) n % 3 + 1;
+        atomic_store(&fake_fail_reads_at, n);
+        QVT_FAILS(read_all(s, &options, &err), QV_IO, "the disk is gone");
+        fake_check_closed(blocks);
+    }
+    atomic_store(&fake_fail_reads_at, 0);
     qv__snapshot_unref(s);
 }
 
@@ -658,8 +692,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads),        cmocka_unit_test(matches_and_scans), cmocka_unit_test(takes),
-        cmocka_unit_test(late_columns), cmocka_unit_test(guarded_errors),    cmocka_unit_test(refusals),
-        cmocka_unit_test(failures),     cmocka_unit_test(cancellation),
+        cmocka_unit_test(late_columns), cmocka_unit_test(guarded_errors),    cmocka_unit_test(fast_search),
+        cmocka_unit_test(refusals),     cmocka_unit_test(failures),          cmocka_unit_test(cancellation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
