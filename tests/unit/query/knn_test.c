@@ -318,7 +318,9 @@ static void search_once(qvt_rng *rng, qv__snapshot *s, const element_case *c, in
     if (qvt_rng_below(rng, 2)) {
         choose_where(rng, s, qvt_rng_below(rng, 2) ? 1 : 0, where);
         options.where = where;
-        options.postfilter = qvt_rng_below(rng, 3) == 0;
+        /* which of two rows is among the k is certain only where distances are exact */
+        options.postfilter =
+            c->metric != QV_METRIC_COSINE && c->metric != QV_METRIC_JACCARD && qvt_rng_below(rng, 3) == 0;
         fake_index_kind = (int) qvt_rng_below(rng, 3);
     }
     for (size_t t = 0; t < 3; t++) {
