@@ -45,8 +45,8 @@ static bool is_number(const qv__array *array)
     int bits = qv__type_bits(array->type);
     size_t width = (size_t) bits / 8;
 
-    return array->type->id != QV_TYPE_DICTIONARY && bits >= 8 && bits <= 64 && array->buffers[1].data &&
-           (uintptr_t) qv__array_values(array) % width == 0;
+    return array->type->id != QV_TYPE_DICTIONARY && (bits == 8 || bits == 16 || bits == 32 || bits == 64) &&
+           array->buffers[1].data && (uintptr_t) qv__array_values(array) % width == 0;
 }
 
 static qv_status filter_numbers(const qv__array *array, const uint8_t *mask, size_t kept, qv__array **out,
