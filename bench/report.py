@@ -90,6 +90,30 @@ def storage_part(lines):
     lines += [f"One fsync of a fresh 4 KiB file took {a['one_fsync_ms']:.2f} ms (median) in the same run.", "", "![appends](results/appends.png)", ""]
 
 
+def tables_part(lines):
+    part = load("tables")
+    if not part:
+        return
+    lines += ["## Conditions, changes, indexes", "", f"{part['rows']:,} rows as above; ms, best round. Quiver's changes are durable when they return; the peers' are not synced.", ""]
+    for title, key in (("reads under a condition", "filtered_reads_ms"), ("one row by its id", "point_queries_ms"), ("changes", "changes_ms")):
+        peers = list(dict.fromkeys(p for v in part[key].values() for p in v))
+        rows = []
+        for name, values in part[key].items():
+            others = [p for p in peers if p != "quiver" and p in values]
+            ratios = ", ".join(f"{values[p] / values['quiver']:.1f}x {p}" for p in others)
+            rows.append([name, *(number(values.get(p, float("nan"))) for p in peers), ratios])
+        lines.append(table([title, *peers, "Quiver is faster by"], rows))
+    e = part["expressions_mrows_s"]
+    lines.append(table(["expressions over 10x the rows, 1 thread, M rows/s", "quiver", "duckdb", ""], [[k, number(v["quiver"]), number(v["duckdb"]), f"{v['quiver'] / v['duckdb']:.2f}x"] for k, v in e.items()]))
+    a = part["single_adds"]
+    lines.append(
+        table(
+            ["adds of one row, ms", "adds", "median", "first 100", "at 1,000", "last 100", "last / first"],
+            [[k, f"{v['adds']:,}", number(v["median_ms"]), number(v["first_100_ms"]), number(v["at_1000_ms"]), number(v["last_100_ms"]), f"{v['last_100_ms'] / v['first_100_ms']:.2f}"] for k, v in a.items()],
+        )
+    )
+
+
 def process_part(lines):
     part = load("process")
     if not part:
@@ -130,7 +154,7 @@ def plots():
 
 
 def main():
-    parts = [p for p in map(load, ("search-1", "search-2", "storage", "process")) if p]
+    parts = [p for p in map(load, ("search-1", "search-2", "storage", "tables", "process")) if p]
     machine = parts[0]["machine"]
     lines = [
         "# Measured results",
@@ -145,6 +169,7 @@ def main():
     if load("search-1"):
         lines += ["![batch](results/batch.png)", ""]
     storage_part(lines)
+    tables_part(lines)
     process_part(lines)
     notes = pathlib.Path("bench/notes.md")
     if notes.exists():

@@ -8,5 +8,6 @@ nice -n 5 $python bench/data.py
 $python bench/search.py 1
 [ "$(nproc)" -gt 1 ] && $python bench/search.py "$(nproc)"
 $python bench/storage.py
+$python bench/tables.py
 $python bench/process.py
 $python bench/report.py

@@ -18,4 +18,5 @@ cmake --build "$build" -j "${JOBS:-$(nproc)}" --target quiver_python >&2
 for file in "$PWD"/bindings/python/quiver/*.py "$PWD"/bindings/python/quiver/*.pyi "$PWD"/bindings/python/quiver/py.typed; do
     ln -sf "$file" "$build/python/quiver/"
 done
+ln -sfn "$PWD/bindings/python/quiver/integrations" "$build/python/quiver/integrations"
 echo "$PWD/$build/python"

@@ -105,9 +105,9 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
         tag = f"cp311-abi3-{_platform([extension, *bundled.values()])}"
         info = f"{project['name']}-{project['version']}.dist-info"
         entries = {}
-        for source in sorted((HERE / "quiver").iterdir()):
+        for source in sorted((HERE / "quiver").rglob("*")):
             if source.suffix in (".py", ".pyi") or source.name == "py.typed":
-                entries[f"quiver/{source.name}"] = source.read_bytes()
+                entries[source.relative_to(HERE).as_posix()] = source.read_bytes()
         entries["quiver/_quiver.abi3.so"] = extension.read_bytes()
         for name, path in bundled.items():
             entries[f"quiver/.libs/{name}"] = path.read_bytes()

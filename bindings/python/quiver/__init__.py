@@ -142,15 +142,11 @@ def deserialize_conn(data: str, *, for_worker: bool = False) -> LanceDBConnectio
 
 
 _ABSENT_FUNCTIONS = {
-    "connect_async": "the asynchronous interface is",
     "connect_namespace": "namespaces are",
     "connect_namespace_async": "namespaces are",
     "connect_catalog": "remote catalogs are",
     "connect_catalog_async": "remote catalogs are",
     "tokenize": "full-text search is",
-    "col": "expressions are",
-    "lit": "expressions are",
-    "func": "expressions are",
     "udf": "functions are",
     "vector_dedup": "materialized views are",
 }
@@ -162,17 +158,12 @@ _ABSENT_CLASSES = {
     "MaterializedView": "materialized views are",
     "MaterializedViewDefinition": "materialized views are",
     "ViewDescription": "views are",
-    "AsyncConnection": "the asynchronous interface is",
-    "AsyncJob": "jobs are",
-    "Job": "jobs are",
     "AsyncSqlQuery": "SQL is",
     "SqlQuery": "SQL is",
     "QueryDescription": "SQL is",
     "AsyncLanceNamespaceDBConnection": "namespaces are",
     "LanceNamespaceDBConnection": "namespaces are",
-    "AsyncTable": "the asynchronous interface is",
     "FtsToken": "full-text search is",
-    "Expr": "expressions are",
     "BlobType": "blob columns are",
     "LsmWriteSpec": "the LSM write path is",
     "RemoteDBConnection": "remote databases are",
@@ -184,9 +175,26 @@ _ABSENT_CLASSES = {
 }
 
 
+_LAZY = {
+    "connect_async": "_async",
+    "AsyncConnection": "_async",
+    "AsyncTable": "_async",
+    "AsyncJob": "job",
+    "Job": "job",
+    "Expr": "expr",
+    "col": "expr",
+    "lit": "expr",
+    "func": "expr",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name in _ABSENT_FUNCTIONS:
-        value: Any = absent_function(name, _ABSENT_FUNCTIONS[name])
+    if name in _LAZY:
+        from importlib import import_module
+
+        value: Any = getattr(import_module(f"quiver.{_LAZY[name]}"), name)
+    elif name in _ABSENT_FUNCTIONS:
+        value = absent_function(name, _ABSENT_FUNCTIONS[name])
     elif name in _ABSENT_CLASSES:
         value = absent_class(name, _ABSENT_CLASSES[name])
     else:
@@ -196,7 +204,12 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "AsyncConnection",
+    "AsyncJob",
+    "AsyncTable",
     "DBConnection",
+    "Expr",
+    "Job",
     "LanceDBConnection",
     "LanceTable",
     "Table",
@@ -204,8 +217,12 @@ __all__ = [
     "WORKER_PROPERTY_PREFIX",
     "__version__",
     "blob",
+    "col",
     "connect",
+    "connect_async",
     "deserialize_conn",
+    "func",
+    "lit",
     "sanitize_uri",
     "vector",
 ]

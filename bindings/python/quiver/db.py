@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from . import _data, _quiver
-from ._absent import absent, absent_class
+from ._absent import absent
 from .common import URI
 from .schema import same_types, to_schema
 from .table import LanceTable, Table
@@ -13,6 +13,8 @@ from .table import LanceTable, Table
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs more time than the rest of the import
     from typing import Any, Iterator, List, NoReturn, Optional
+
+    from .job import Job
 
 _FILE_VERSIONS = {"stable": "2.2", "2.2": "2.2", "2.1": "2.1", "2.0": "2.0"}
 _KNOWN_BUT_ABSENT = ("legacy", "0.1", "2.3", "next")
@@ -79,12 +81,6 @@ class DBConnection:
 
     def rename_table(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise absent("rename_table is not supported on local databases and")
-
-    def clone_table(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("clone_table is")
-
-    def drop_table_async(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("drop_table_async: jobs are")
 
     def create_materialized_view(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise absent("create_materialized_view: materialized views are")
@@ -397,17 +393,55 @@ class LanceDBConnection(DBConnection):
         ValueError: there is no such table, or no such version.
         """
         _only_root(namespace_path)
-        if branch is not None and branch != "main":
-            raise absent(f"branch {branch!r}: branches are")
         if version == 0:
             raise ValueError("Version 0 no longer exists. Was it cleaned up?")
         try:
-            inner = self._db.open_table(name, 0 if version is None else version)
+            inner = self._db.open_table(name, 0 if version is None or branch not in (None, "main") else version)
         except ValueError as error:
             if version is not None and getattr(error, "status", None) == "QV_NOT_FOUND" and name in self:
                 raise ValueError(f"Version {version} no longer exists. Was it cleaned up?") from None
             raise
-        return LanceTable(self, name, _inner=inner, _pinned=version is not None)
+        table = LanceTable(self, name, _inner=inner, _pinned=version is not None)
+        return table if branch is None or branch == "main" else table.branches.checkout(branch, version)
+
+    def clone_table(
+        self,
+        target_table_name: str,
+        source_uri: str,
+        *,
+        target_namespace_path: Optional[List[str]] = None,
+        source_version: Optional[int] = None,
+        source_tag: Optional[str] = None,
+        is_shallow: bool = True,
+    ) -> LanceTable:
+        """A new table over the files of another one (its folder), which it reads where they lie.
+
+        Parameters
+        ----------
+        source_version, source_tag: which version (not both); the latest when neither is given
+
+        Raises
+        ------
+        ValueError: version and tag together
+        RuntimeError: the target exists, or there is no such source, version or tag
+        """
+        _only_root(target_namespace_path)
+        if not is_shallow:
+            raise NotImplementedError("LanceDBError: not supported: Deep clone is not yet implemented")
+        if source_version is not None and source_tag is not None:
+            raise ValueError("Invalid input, source_version and source_tag exclude each other")
+        try:
+            inner = self._db.clone_table(target_table_name, source_uri, source_version or 0, source_tag)
+        except (ValueError, OSError) as error:
+            raise RuntimeError(f"lance error: {error}") from error
+        return LanceTable(self, target_table_name, _inner=inner)
+
+    def drop_table_async(self, name: str, namespace_path: Optional[List[str]] = None) -> Job:
+        """As :meth:`drop_table`; the job has ended when the call returns."""
+        from .job import Job
+
+        self.drop_table(name, namespace_path)
+        return Job()
 
     def __getitem__(self, name: str) -> LanceTable:
         return self.open_table(name)
@@ -448,4 +482,9 @@ class LanceDBConnection(DBConnection):
         )
 
 
-AsyncConnection = absent_class("AsyncConnection", "the asynchronous interface is")
+def __getattr__(name: str) -> Any:
+    if name == "AsyncConnection":
+        from ._async import AsyncConnection
+
+        return AsyncConnection
+    raise AttributeError(f"module 'quiver.db' has no attribute {name!r}")

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import time
 
 from . import _lazy, _quiver
 from ._absent import absent, absent_class
+from ._told import condition
 from .common import seconds
 from .schema import valid_fields, vector_columns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs more time than the rest of the import
-    from typing import Any, Dict, Iterator, List, NoReturn, Optional, Self, TypeVar, Union
+    from typing import Any, Dict, Iterator, List, NoReturn, Optional, Self, Tuple, TypeVar, Union
 
     T = TypeVar("T")
 
+    from .expr import Expr
     from .table import LanceTable
 
 _METRICS = {"l2": 1, "cosine": 2, "dot": 3, "hamming": 4}
+_METRIC_NAMES = {number: name for name, number in _METRICS.items()}
 _GENERATED = ("_distance", "_rowid", "_rowaddr")
 _NO_VECTOR = "There is no vector column in the data. Please specify the vector column name for vector search"
 
@@ -59,28 +63,35 @@ class BaseQueryBuilder:
     def __init__(self, table: LanceTable) -> None:
         self._table = table
         self._columns: Optional[List[str]] = None
+        self._expressions: Optional[List[Optional[str]]] = None
         self._with_row_id = False
 
-    def _run(self, timeout: Optional[float], batch_rows: int = 0) -> _quiver.Stream:
+    def _run(
+        self, timeout: Optional[float], batch_rows: int = 0, plan: Optional[Tuple[bool, bool]] = None
+    ) -> Any:
+        """The stream of rows, or (``plan``: run it, as JSON) the text of the plan."""
         raise NotImplementedError
+
+    def _extra(self) -> Optional[Dict[str, Any]]:
+        """What the engine is told beyond columns and limits; None: nothing."""
+        return None if self._expressions is None else {"expressions": self._expressions}
 
     def _explain(self, error: ValueError) -> Exception:
         """The error as users of the interface know it: which column is unknown, and what there is."""
-        fields = self._table._inner.schema().fields
         text = str(error)
-        if "_rowoffset" in (self._columns or []):
-            return absent("select(['_rowoffset']): the column _rowoffset is")
         if getattr(error, "status", None) == "QV_NOT_FOUND":
             for name in self._columns or []:
                 if f'"{name}"' in text or f"'{name}'" in text or f"`{name}`" in text:
-                    known = ", ".join(valid_fields(fields))
+                    known = ", ".join(valid_fields(self._table._inner.schema().fields))
                     return ValueError(f"Invalid input, Schema error: No field named {name}. Valid fields are {known}.")
+        if getattr(error, "status", None) in ("QV_INVALID", "QV_NOT_FOUND") and not text.startswith("Invalid input"):
+            return ValueError(f"Invalid input, {text}")
         return error
 
-    def _stream(self, timeout: Any, batch_rows: int = 0) -> _quiver.Stream:
+    def _stream(self, timeout: Any, batch_rows: int = 0, plan: Optional[Tuple[bool, bool]] = None) -> Any:
         limit = seconds(timeout)
         try:
-            return self._run(limit, batch_rows)
+            return self._run(limit, batch_rows, plan)
         except ValueError as error:
             explained = self._explain(error)
             if explained is error:
@@ -90,17 +101,23 @@ class BaseQueryBuilder:
     # ---- what to return
 
     def select(self, columns: Union[List[str], Dict[str, Any]]) -> Self:
-        """Which columns to return, in this order; nested ones with dots. ValueError: not a list."""
+        """What to return, in this order: names of columns (nested ones with dots), or a dict from names to SQL expressions.
+
+        ValueError: neither a list nor a dict, or a name twice.
+        """
         if isinstance(columns, dict):
-            raise absent("select with a dict: SQL expressions are")
-        if not isinstance(columns, list):
+            pairs: List[Any] = list(columns.items())
+        elif isinstance(columns, list):
+            pairs = [(one, None) if isinstance(one, str) else one for one in columns]
+        else:
             raise ValueError("columns must be a list or a dictionary")
-        if any(not isinstance(name, str) for name in columns):
-            raise absent("select with (name, expression) pairs: SQL expressions are")
-        for name in columns:
-            if columns.count(name) > 1:
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
                 raise ValueError(f"Invalid input, Duplicate column name: {name}")
-        self._columns = list(columns) or None
+        self._columns = names or None
+        computed = [None if text is None else condition(text) for _, text in pairs]
+        self._expressions = computed if any(computed) else None
         return self
 
     def use_lsm(self, enable: bool) -> Self:
@@ -121,7 +138,8 @@ class BaseQueryBuilder:
 
     def to_list(self, *, timeout: Any = None) -> List[Dict[str, Any]]:
         """All rows as a list of dicts; vectors are lists of floats."""
-        return self._stream(timeout).to_list()
+        rows: List[Dict[str, Any]] = self._stream(timeout).to_list()
+        return rows
 
     def to_arrow(self, *, timeout: Any = None) -> Any:
         """All rows as ``pa.Table`` (needs pyarrow)."""
@@ -179,13 +197,33 @@ class BaseQueryBuilder:
         return schema
 
     def explain_plan(self, verbose: Optional[bool] = False) -> str:
-        raise absent("explain_plan is")
+        """What would be done, as a tree of operators; nothing is run."""
+        plan: str = self._stream(None, 0, (False, False))
+        return plan
 
     def analyze_plan(self, distributed_metrics: str = "aggregate") -> str:
-        raise absent("analyze_plan is")
+        """Runs the query and tells what each operator did: rows, time, bytes, I/O calls.
 
-    def to_query_object(self) -> NoReturn:
-        raise absent("to_query_object is")
+        distributed_metrics: accepted, since one process does the work. ValueError: another word than "aggregate",
+        "per_worker" or "full".
+        """
+        if distributed_metrics not in ("aggregate", "per_worker", "full"):
+            raise ValueError(
+                f"Invalid distributed_metrics value '{distributed_metrics}'. Must be one of 'aggregate', 'per_worker', 'full'"
+            )
+        plan: str = self._stream(None, 0, (True, False))
+        return plan
+
+    def to_query_object(self) -> Any:
+        """The query as a :class:`Query` (needs pydantic)."""
+        raise NotImplementedError
+
+    def plan(self, analyze: bool = False) -> Dict[str, Any]:
+        """The plan as a dict, for programs; ``analyze`` runs the query first."""
+        import json
+
+        known: Dict[str, Any] = json.loads(self._stream(None, 0, (analyze, True)))
+        return known
 
 
 class LanceQueryBuilder(BaseQueryBuilder):
@@ -195,6 +233,23 @@ class LanceQueryBuilder(BaseQueryBuilder):
         super().__init__(table)
         self._limit: Optional[int] = None
         self._offset = 0
+        self._where: Optional[Union[str, Expr]] = None
+        self._prefilter = True
+        self._order: List[Tuple[str, bool, bool]] = []
+        self._indexed_only = False
+
+    def _extra(self) -> Optional[Dict[str, Any]]:
+        extra: Dict[str, Any] = {}
+        if self._expressions is not None:
+            extra["expressions"] = self._expressions
+        if self._where is not None:
+            extra["where"] = condition(self._where)
+            extra["postfilter"] = not self._prefilter
+        if self._order:
+            extra["order_by"] = self._order
+        if self._indexed_only:
+            extra["fast_search"] = True
+        return extra or None
 
     def _row_limit(self) -> Optional[int]:
         if self._limit is not None and not isinstance(self._limit, int):
@@ -216,16 +271,25 @@ class LanceQueryBuilder(BaseQueryBuilder):
         self._with_row_id = with_row_id
         return self
 
-    def where(self, where: Any, prefilter: Optional[bool] = True) -> Self:
-        """Filters are not available yet; None means no filter."""
+    def where(self, where: Union[str, Expr, None], prefilter: Optional[bool] = None) -> Self:
+        """Only rows for which ``where`` (SQL or an expression) is true; several calls are joined by AND.
+
+        prefilter: True (the default): before the search, so that it finds as many rows as asked; False: afterwards
+        """
         if where is None:
             return self
-        raise absent("where: SQL filters are")
+        self._where = where if self._where is None else f"({condition(self._where)}) AND ({condition(where)})"
+        if prefilter is not None:
+            self._prefilter = prefilter
+        return self
 
-    def order_by(self, ordering: Any) -> Self:
-        if not ordering:
-            return self
-        raise absent("order_by is")
+    def order_by(self, ordering: Optional[List[Any]]) -> Self:
+        """Sorts by columns: a list of :class:`ColumnOrdering`, or of dicts with the same keys. A plain scan is sorted before
+        limit and offset, a search sorts its hits."""
+        if ordering is not None and not isinstance(ordering, list):
+            raise TypeError(f"order_by needs a list of ColumnOrdering, not {type(ordering).__name__}")
+        self._order = [_order_key(one) for one in ordering or []]
+        return self
 
     def vector(self, vector: Any) -> NoReturn:
         raise absent("vector() on this query: hybrid search is")
@@ -234,14 +298,51 @@ class LanceQueryBuilder(BaseQueryBuilder):
         raise absent("text() on this query: full-text search is")
 
 
+def _projection(builder: BaseQueryBuilder) -> Any:
+    if builder._columns is None or builder._expressions is None:
+        return builder._columns
+    return dict(zip(builder._columns, builder._expressions, strict=True))
+
+
+def _order_key(one: Any) -> Tuple[str, bool, bool]:
+    if isinstance(one, dict):
+        known = {"column_name", "ascending", "nulls_first"}
+        if "column_name" not in one or set(one) - known:
+            raise ValueError(f"an ordering has the keys {sorted(known)}, not {sorted(one)}")
+        return one["column_name"], not one.get("ascending", True), bool(one.get("nulls_first", False))
+    return one.column_name, not one.ascending, one.nulls_first
+
+
 class LanceEmptyQueryBuilder(LanceQueryBuilder):
     """A plain scan in storage order: ``table.search()``."""
 
-    def _run(self, timeout: Optional[float], batch_rows: int = 0) -> _quiver.Stream:
-        if "_distance" in (self._columns or []):
+    def _run(
+        self, timeout: Optional[float], batch_rows: int = 0, plan: Optional[Tuple[bool, bool]] = None
+    ) -> Any:
+        if "_distance" in (self._columns or []) and self._expressions is None:
             raise self._unknown("_distance")
         return self._table._fresh().scan(
-            self._columns, self._offset, self._row_limit(), self._with_row_id, False, batch_rows, timeout
+            self._columns,
+            self._offset,
+            self._row_limit(),
+            self._with_row_id,
+            False,
+            batch_rows,
+            timeout,
+            self._extra(),
+            plan,
+        )
+
+    def to_query_object(self) -> Any:
+        """The query as a :class:`Query` (needs pydantic)."""
+        from ._models import Query
+
+        return Query(
+            filter=self._where,
+            limit=self._limit,
+            columns=_projection(self),
+            with_row_id=self._with_row_id or None,
+            offset=self._offset or None,
         )
 
     def _unknown(self, name: str) -> ValueError:
@@ -264,6 +365,7 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
         self._column = vector_column
         self._metric = 0
         self._limit = 10
+        self._limit_set: Optional[int] = None
         self._lower: Optional[float] = None
         self._upper: Optional[float] = None
         self._minimum_nprobes: Optional[int] = None
@@ -273,7 +375,7 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
         """At most so many rows per query vector. ValueError: None, 0 or less."""
         if limit is None or limit <= 0:
             raise ValueError("Limit is required for ANN/KNN queries")
-        self._limit = limit
+        self._limit = self._limit_set = limit
         return self
 
     def distance_type(self, distance_type: str) -> LanceVectorQueryBuilder:
@@ -335,8 +437,10 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
         """Accepted: no index is used."""
         return self
 
-    def fast_search(self) -> NoReturn:
-        raise absent("fast_search: searching indexed rows only is")
+    def fast_search(self) -> LanceVectorQueryBuilder:
+        """Only rows that the index of the condition covers; without an index the search reads all rows."""
+        self._indexed_only = True
+        return self
 
     def rerank(self, reranker: Any, query_string: Optional[str] = None) -> NoReturn:
         raise absent("rerank: rerankers are")
@@ -348,7 +452,30 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
         finally:
             self._limit = kept
 
-    def _run(self, timeout: Optional[float], batch_rows: int = 0) -> _quiver.Stream:
+    def to_query_object(self) -> Any:
+        """The query as a :class:`Query` (needs pydantic)."""
+        from ._models import Query
+
+        return Query(
+            vector=self._query,
+            vector_column=self._column,
+            filter=self._where,
+            postfilter=None if self._prefilter else True,
+            limit=self._limit_set,
+            distance_type=_METRIC_NAMES.get(self._metric),
+            columns=_projection(self),
+            minimum_nprobes=self._minimum_nprobes,
+            maximum_nprobes=self._maximum_nprobes,
+            lower_bound=self._lower,
+            upper_bound=self._upper,
+            with_row_id=self._with_row_id or None,
+            offset=self._offset or None,
+            fast_search=self._indexed_only or None,
+        )
+
+    def _run(
+        self, timeout: Optional[float], batch_rows: int = 0, plan: Optional[Tuple[bool, bool]] = None
+    ) -> Any:
         limit = self._row_limit()
         try:
             return self._table._fresh().search(
@@ -364,6 +491,8 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
                 False,
                 False,
                 timeout,
+                self._extra(),
+                plan,
             )
         except ValueError as error:
             if getattr(error, "status", None) in ("QV_INVALID", "QV_NOT_FOUND"):
@@ -421,10 +550,37 @@ class LanceTakeQueryBuilder(BaseQueryBuilder):
         self._with_row_id = True
         return self
 
-    def _run(self, timeout: Optional[float], batch_rows: int = 0) -> _quiver.Stream:
+    def _run(
+        self, timeout: Optional[float], batch_rows: int = 0, plan: Optional[Tuple[bool, bool]] = None
+    ) -> Any:
+        if plan is not None:
+            return self._plan(*plan)
         return self._table._fresh().take(
-            self._rows, self._by_row_id, False, self._columns, self._with_row_id, False, batch_rows, timeout
+            self._rows, self._by_row_id, False, self._columns, self._with_row_id, False, batch_rows, timeout, self._extra()
         )
+
+    def to_query_object(self) -> Any:
+        """The query as a :class:`Query` (needs pydantic)."""
+        from ._models import Query
+
+        return Query(
+            columns=_projection(self),
+            with_row_id=self._with_row_id or None,
+            take_offsets=None if self._by_row_id else self._rows,
+        )
+
+    def _plan(self, analyze: bool, as_json: bool) -> str:
+        import json
+
+        kind = "row_ids" if self._by_row_id else "offsets"
+        known: Dict[str, Any] = {"operator": "TakeExec", "by": kind, "rows_asked": len(self._rows)}
+        if analyze:
+            started = time.perf_counter()
+            known["output_rows"] = len(self._run(None).to_list())
+            known["elapsed_seconds"] = time.perf_counter() - started
+        if as_json:
+            return json.dumps(known)
+        return "TakeExec: " + ", ".join(f"{key}={value}" for key, value in known.items() if key != "operator")
 
 
 def _position(row: Any) -> int:
@@ -445,6 +601,15 @@ PhraseQuery = absent_class("PhraseQuery", "full-text search is")
 BoostQuery = absent_class("BoostQuery", "full-text search is")
 MultiMatchQuery = absent_class("MultiMatchQuery", "full-text search is")
 BooleanQuery = absent_class("BooleanQuery", "full-text search is")
-ColumnOrdering = absent_class("ColumnOrdering", "order_by is")
-Query = absent_class("Query", "query objects are")
-AsyncQuery = absent_class("AsyncQuery", "the asynchronous interface is")
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("ColumnOrdering", "Query", "FullTextSearchQuery"):
+        from . import _models
+
+        return getattr(_models, name)
+    if name in ("AsyncQuery", "AsyncVectorQuery", "AsyncTakeQuery", "AsyncQueryBase", "AsyncStandardQuery"):
+        from . import _async_query
+
+        return getattr(_async_query, name)
+    raise AttributeError(f"module 'quiver.query' has no attribute {name!r}")

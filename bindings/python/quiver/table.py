@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from datetime import datetime, timedelta
 
 from . import _data, _lazy, _quiver
-from ._absent import absent, absent_class
+from ._absent import absent
+from ._care import KNOWN_METRICS, Indexes, Maintenance
+from ._changes import ColumnChanges, RowChanges
 from ._progress import reporter
+from ._results import AddResult
+from ._told import condition, told
+from ._versions import Branches, Tags
 from .query import LanceEmptyQueryBuilder, LanceQueryBuilder, LanceTakeQueryBuilder, LanceVectorQueryBuilder
 from .schema import to_schema
 
@@ -19,132 +23,19 @@ if TYPE_CHECKING:  # typing costs more time than the rest of the import
 
     from .db import LanceDBConnection
 
-KNOWN_METRICS = {"l2", "cosine", "dot", "hamming"}
-_CHECKED_OUT = "Invalid input, table cannot be modified when a specific version is checked out"
-
-
-class AddResult:
-    """What :meth:`Table.add` did: ``version`` is the version that it made."""
-
-    __slots__ = ("version",)
-
-    def __init__(self, version: int) -> None:
-        self.version = version
-
-    def __repr__(self) -> str:
-        return f"AddResult(version={self.version})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, AddResult) and other.version == self.version
-
-    def __hash__(self) -> int:
-        return hash(self.version)
-
-
-class Tags:
-    """The tags of a table: names for versions."""
-
-    def __init__(self, table: LanceTable) -> None:
-        self._table = table
-
-    def list(self) -> dict[str, dict[str, int]]:
-        """``{name: {"version": ..., "manifest_size": ...}}``; the size is there when the tag tells it."""
-        return {
-            name: {"version": version, **self._manifest_size(name)} for name, version in self._table._inner.tags()
-        }
-
-    def _manifest_size(self, name: str) -> dict[str, int]:
-        import json
-
-        path = os.path.join(self._table.uri, "_refs", "tags", name + ".json")
-        try:
-            with open(path, encoding="utf-8") as file:
-                return {"manifest_size": int(json.load(file)["manifestSize"])}
-        except (OSError, ValueError, KeyError, TypeError):
-            return {}
-
-    def get_version(self, tag: str) -> int:
-        """The version that a tag names. RuntimeError: there is no such tag."""
-        for name, version in self._table._inner.tags():
-            if name == tag:
-                return version
-        raise RuntimeError(f"lance error: Ref not found error: tag {tag} does not exist")
-
-    def create(self, tag: str, version: int) -> NoReturn:
-        raise absent("tags.create: writing tags is")
-
-    def update(self, tag: str, version: int) -> NoReturn:
-        raise absent("tags.update: writing tags is")
-
-    def delete(self, tag: str) -> NoReturn:
-        raise absent("tags.delete: writing tags is")
 
 
 class Table:
     """What every table offers. Calls for what this version lacks raise ``NotImplementedError`` with one clear sentence."""
 
-    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("delete is")
-
-    def update(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("update is")
-
-    def merge_insert(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("merge_insert is")
-
-    def merge(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("merge is")
-
-    def create_index(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("create_index: indexes are")
-
-    def create_index_async(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("create_index_async: indexes are")
-
-    def create_scalar_index(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("create_scalar_index: indexes are")
-
     def create_fts_index(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise absent("create_fts_index: full-text search is")
-
-    def drop_index(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("drop_index: indexes are")
-
-    def list_indices(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("list_indices: indexes are")
-
-    def index_stats(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("index_stats: indexes are")
-
-    def wait_for_index(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("wait_for_index: indexes are")
-
-    def prewarm_index(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("prewarm_index: indexes are")
 
     def prewarm_data(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise absent("prewarm_data is")
 
     def tokenize(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise absent("tokenize: full-text search is")
-
-    def add_columns(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("add_columns: changing schemas is")
-
-    def alter_columns(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("alter_columns: changing schemas is")
-
-    def drop_columns(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("drop_columns: changing schemas is")
-
-    def update_field_metadata(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("update_field_metadata: changing schemas is")
-
-    def replace_field_metadata(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("replace_field_metadata: changing schemas is")
-
-    def set_unenforced_primary_key(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("set_unenforced_primary_key: changing schemas is")
 
     def refresh_column(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise absent("refresh_column: computed columns are")
@@ -154,21 +45,6 @@ class Table:
 
     def function_errors(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise absent("function_errors: functions are")
-
-    def restore(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("restore is")
-
-    def optimize(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("optimize is")
-
-    def compact_files(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("compact_files is")
-
-    def cleanup_old_versions(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise absent("cleanup_old_versions is")
-
-    def stats(self) -> NoReturn:
-        raise absent("stats is")
 
     def uses_v2_manifest_paths(self) -> NoReturn:
         raise absent("uses_v2_manifest_paths is")
@@ -212,12 +88,8 @@ class Table:
     def close_lsm_writers(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise absent("close_lsm_writers: the LSM write path is")
 
-    @property
-    def branches(self) -> Any:
-        raise absent("branches are")
 
-
-class LanceTable(Table):
+class LanceTable(RowChanges, ColumnChanges, Indexes, Maintenance, Table):
     """A table of a local or in-memory database.
 
     The handle is a snapshot: it sees its own writes, and those of others after :meth:`checkout_latest` (or, with a
@@ -289,8 +161,9 @@ class LanceTable(Table):
         if b"embedding_functions" in (self._inner.schema().metadata or {}):
             raise absent(f"{call}: embedding functions, which this table has, are")
 
-    def current_branch(self) -> None:
-        return None
+    def current_branch(self) -> Optional[str]:
+        """The branch that the handle is on; None: the main line."""
+        return self._inner.branch()
 
     def initial_storage_options(self) -> Optional[dict[str, str]]:
         return self._conn._storage_options
@@ -304,16 +177,18 @@ class LanceTable(Table):
     def __len__(self) -> int:
         return self.count_rows()
 
-    def count_rows(self, filter: Optional[str] = None) -> int:
-        """The number of rows. Filters are not available yet."""
-        if filter is not None:
-            raise absent("count_rows(filter): SQL filters are")
-        return self._fresh().count_rows()
+    def count_rows(self, filter: Any = None) -> int:
+        """The number of rows, or of those for which ``filter`` is true. ValueError: a filter that is not valid SQL."""
+        if filter is None:
+            return self._fresh().count_rows()
+        where = condition(filter)
+        return told(lambda: self._fresh().count_where(where, None))
 
     # ---- reading
 
     def _scan(self, limit: Optional[int] = None) -> _quiver.Stream:
-        return self._fresh().scan(None, 0, limit, False, False, 0, None)
+        stream: _quiver.Stream = self._fresh().scan(None, 0, limit, False, False, 0, None)
+        return stream
 
     def to_arrow(self) -> Any:
         """The whole table as ``pa.Table`` (needs pyarrow)."""
@@ -445,8 +320,7 @@ class LanceTable(Table):
             stream = _data.to_stream(data)
         except _data.UnknownData as error:
             raise NotImplementedError(f"to_scannable not implemented for type {error.args[0]}") from None
-        if self._pinned:
-            raise ValueError(_CHECKED_OUT)
+        self._check_writable()
         if mode == "overwrite":
             stream, target = _data.fit_new(stream, None, on_bad_vectors, fill_value)
             if target is not None:  # a schema to cast to goes with creating only
@@ -477,21 +351,39 @@ class LanceTable(Table):
 
         ValueError: there is no such version or tag.
         """
-        if isinstance(version, str):
-            number = dict(self._inner.tags()).get(version)
-            if number is None:
-                raise ValueError(f"Version {version} no longer exists. Was it cleaned up?")
-        elif isinstance(version, int) and version >= 0:
-            number = int(version)
-        else:
+        if not isinstance(version, (str, int)) or isinstance(version, bool) or (isinstance(version, int) and version < 0):
             raise TypeError(f"version must be a number or the name of a tag, not {version!r}")
         try:
-            if number == 0:
-                raise ValueError(number)
-            self._inner.checkout(number)
+            if isinstance(version, str):
+                self._inner.checkout_tag(version)
+            elif version == 0:
+                raise ValueError(version)
+            else:
+                self._inner.checkout(version)
         except ValueError:
             raise ValueError(f"Version {version} no longer exists. Was it cleaned up?") from None
         self._pinned = True
+
+    def checkout_at(self, when: datetime) -> None:
+        """Pins the handle to the newest version that was committed at or before ``when`` (naive: local time).
+
+        ValueError: the table is younger.
+        """
+        self._inner.checkout_time(int(when.timestamp() * 1_000_000) * 1000)
+        self._pinned = True
+
+    def restore(self, version: Union[int, str, None] = None) -> None:
+        """Makes a new version with the content of an old one (None: the one that is checked out), and follows the latest
+        again. ValueError: nothing is checked out, or there is no such version."""
+        if version is None and not self._pinned:
+            raise ValueError("Invalid input, you must run checkout before running restore")
+        try:
+            self._inner.restore(self._inner.tag_version(version) if isinstance(version, str) else version or 0)
+        except ValueError as error:
+            if version is None:
+                raise
+            raise ValueError(f"Version {version} no longer exists. Was it cleaned up?") from error
+        self._pinned = False
 
     def checkout_latest(self) -> None:
         """Lets the handle follow the latest version again, and brings it there."""
@@ -501,8 +393,17 @@ class LanceTable(Table):
 
     @property
     def tags(self) -> Tags:
-        """The table's tags (this version reads them)."""
+        """The table's tags."""
         return Tags(self)
+
+    @property
+    def branches(self) -> Branches:
+        """The table's branches."""
+        return Branches(self)
+
+    def _sibling(self, inner: _quiver.Table, *, pinned: bool) -> LanceTable:
+        """A handle of the same table on another line of versions."""
+        return LanceTable(self._conn, self.name, _inner=inner, _pinned=pinned)
 
     @classmethod
     def open(cls, db: LanceDBConnection, name: str, **kwargs: Any) -> LanceTable:
@@ -530,4 +431,13 @@ def sanitize_create_table(
     return table, table.schema
 
 
-AsyncTable = absent_class("AsyncTable", "the asynchronous interface is")
+def __getattr__(name: str) -> Any:
+    if name in ("AsyncTable", "AsyncTags", "AsyncBranches"):
+        from . import _async
+
+        return getattr(_async, name)
+    if name in ("IndexStatistics", "IndexConfig"):
+        from . import _results
+
+        return getattr(_results, name)
+    raise AttributeError(f"module 'quiver.table' has no attribute {name!r}")

@@ -197,12 +197,28 @@ int qpy_write_options(PyObject *dict, qpy_job *job, qv_write_options *out)
 
 /* ---------------------------------------------------------------- the class */
 
+/* clone_table(name, uri, version, tag | None) -> Table */
+static PyObject *db_clone_table(PyObject *object, PyObject *args)
+{
+    const char *name, *uri, *tag;
+    unsigned long long version;
+    qv_table *table = NULL;
+    qv_status st;
+    qv_error err;
+
+    if (!PyArg_ParseTuple(args, "ssKz", &name, &uri, &version, &tag))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS st = qv_db_clone_table(db_of(object), name, uri, version, tag, &table, &err);
+    Py_END_ALLOW_THREADS return st == QV_OK ? qpy_table_wrap(table) : qpy_raise(&err);
+}
+
 static PyMethodDef db_methods[] = {
     { "table_names", db_table_names, METH_VARARGS, "table_names(start_after=None, limit=0)" },
     { "create_table", db_create_table, METH_VARARGS,
       "create_table(name, mode, stream, schema, options, progress, total_rows)\n\nmode 0: new, 1: or replace, 2: if "
       "absent." },
     { "open_table", db_open_table, METH_VARARGS, "open_table(name, version=0)" },
+    { "clone_table", db_clone_table, METH_VARARGS, "clone_table(name, uri, version, tag) -> Table" },
     { "drop_table", db_drop_table, METH_VARARGS, "drop_table(name)" },
     { "drop_all_tables", db_drop_all_tables, METH_NOARGS, "drop_all_tables()" },
     { NULL, NULL, 0, NULL },

@@ -43,7 +43,15 @@ static PyObject *module_ipc_read(PyObject *module, PyObject *args)
     Py_END_ALLOW_THREADS return st == QV_OK ? qpy_stream_wrap(&stream, NULL, NULL) : qpy_raise(&err);
 }
 
+static PyObject *module_sql_functions(PyObject *module, PyObject *unused)
+{
+    (void) module;
+    (void) unused;
+    return PyUnicode_FromString(qv_sql_functions());
+}
+
 static PyMethodDef module_methods[] = {
+    { "sql_functions", module_sql_functions, METH_NOARGS, "sql_functions() -> JSON" },
     { "stream_of_rows", qpy_stream_of_rows, METH_VARARGS, "stream_of_rows(rows, schema=None) -> Stream" },
     { "import_stream", qpy_stream_import, METH_O, "import_stream(object) -> Stream" },
     { "stream_of_iterator", qpy_stream_of_iterator, METH_VARARGS, "stream_of_iterator(iterator, schema) -> Stream" },

@@ -136,3 +136,58 @@ const char *qpy_name_text(PyObject *name)
     }
     return text;
 }
+
+const char *qpy_text(PyObject *text, const char *what)
+{
+    Py_ssize_t n = 0;
+    const char *utf8;
+
+    if (!PyUnicode_Check(text)) {
+        PyErr_Format(PyExc_TypeError, "%s must be text, not %s", what, qpy_name_text(qpy_type_name(text)));
+        return NULL;
+    }
+    utf8 = PyUnicode_AsUTF8AndSize(text, &n);
+    if (utf8 != NULL && strlen(utf8) != (size_t) n) {
+        PyErr_Format(PyExc_ValueError, "%s contains a zero byte", what);
+        return NULL;
+    }
+    return utf8;
+}
+
+PyObject *qpy_take_string(char *text)
+{
+    PyObject *result = PyUnicode_FromString(text);
+
+    qv_string_free(text);
+    return result;
+}
+
+int qpy_dict_u64(PyObject *dict, const char *key, uint64_t *out)
+{
+    PyObject *value = PyDict_GetItemString(dict, key);
+
+    if (value == NULL || value == Py_None)
+        return 0;
+    *out = PyLong_AsUnsignedLongLong(value);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+int qpy_dict_flag(PyObject *dict, const char *key, bool *out)
+{
+    PyObject *value = PyDict_GetItemString(dict, key);
+    int truth = value == NULL ? 0 : PyObject_IsTrue(value);
+
+    if (value != NULL && truth >= 0)
+        *out = truth;
+    return truth < 0 ? -1 : 0;
+}
+
+int qpy_dict_text(PyObject *dict, const char *key, const char **out)
+{
+    PyObject *value = PyDict_GetItemString(dict, key);
+
+    if (value == NULL || value == Py_None)
+        return 0;
+    *out = qpy_text(value, key);
+    return *out == NULL ? -1 : 0;
+}
