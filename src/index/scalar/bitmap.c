@@ -44,7 +44,7 @@ static qv_status open_segment(qv__store *folder, const qv__index_entry *entry, c
     QV_UNUSED(entry);
     QV_CHECK(QV_NEW(&b, 1, err));
     b->head.kind = &qv__bitmap_kind;
-    QV_CHECK(qv__bitmaps_open(folder, type, &b->file, err));
+    QV_CHECK(qv__bitmaps_open(folder, &qv__bitmap_layout_values, type, &b->file, err));
     *out = &b->head;
     b = NULL;
 done:
@@ -124,7 +124,7 @@ static qv_status build(const qv__index_target *target, qv__index_source *source,
     qv__stream *sorted = NULL;
 
     QV_CHECK(qv__sort_values(target, source, &sorted, err));
-    qv__bitmap_source rows = { .type = source->type, .sorted = sorted };
+    qv__bitmap_source rows = { .layout = &qv__bitmap_layout_values, .type = source->type, .sorted = sorted };
     QV_CHECK(qv__bitmaps_write(target, &rows, err));
     out->index_version = 0;
 done:
@@ -148,7 +148,13 @@ static qv_status merge(const qv__index_target *target, qv__segment *const *old, 
             QV_CHECK(qv__fail(err, QV_CORRUPT, "segments of one index have keys of different types"));
     if (added)
         QV_CHECK(qv__sort_values(target, added, &sorted, err));
-    qv__bitmap_source rows = { .type = type, .sorted = sorted, .old = files, .n_old = n_old, .keep = keep, .ctx = ctx };
+    qv__bitmap_source rows = { .layout = &qv__bitmap_layout_values,
+                               .type = type,
+                               .sorted = sorted,
+                               .old = files,
+                               .n_old = n_old,
+                               .keep = keep,
+                               .ctx = ctx };
     QV_CHECK(qv__bitmaps_write(target, &rows, err));
     out->index_version = 0;
 done:
@@ -168,15 +174,7 @@ static qv_status describe(qv__segment *segment, qv__buffer *json, qv_error *err)
 
 static qv_status prewarm(qv__segment *segment, qv_error *err)
 {
-    bitmap *b = (bitmap *) segment;
-    qv__array *array;
-
-    for (uint64_t at = 0, end; at < (uint64_t) b->file.keys->length; at = end) {
-        end = QV_MIN(qv__column_page_end(b->file.sets, at), (uint64_t) b->file.keys->length);
-        QV_TRY(qv__column_read(b->file.sets, at, end - at, &array, err));
-        qv__array_unref(array);
-    }
-    return QV_OK;
+    return qv__bitmaps_prewarm(&((bitmap *) segment)->file, err);
 }
 
 static qv_status verify(qv__segment *segment, qv__problem_fn problem, void *ctx, qv_error *err)

@@ -1,13 +1,18 @@
-/* Files of one row set per distinct value: BITMAP indexes columns so, LABEL_LIST the elements of lists. */
+/* Files of one row set per distinct value: BITMAP indexes columns so, LABEL_LIST the elements of lists, NGRAM pieces of text. */
 #ifndef QV_INDEX_BITMAP_H
 #define QV_INDEX_BITMAP_H
 
 #include "index/scalar/spans.h"
 
-#define QV_BITMAP_FILE "bitmap_page_lookup.lance"
+typedef struct qv__bitmap_layout {
+    const char *file, *keys, *sets;
+    bool sized; /* form of the row sets */
+} qv__bitmap_layout;
+extern const qv__bitmap_layout qv__bitmap_layout_values; /* BITMAP and LABEL_LIST */
 
 /* An opened file: all keys in memory, the row sets where they lie. Immutable, thread-safe. */
 typedef struct qv__bitmaps {
+    const qv__bitmap_layout *layout;
     qv__file *file;
     qv__column *sets;
     qv__array *keys; /* in the order of the file, which need not be sorted */
@@ -16,7 +21,8 @@ typedef struct qv__bitmaps {
     int64_t null_at; /* position of the null key; -1: none */
 } qv__bitmaps;
 /* `type` NULL: as the file says. */
-qv_status qv__bitmaps_open(qv__store *folder, const qv__type *type, qv__bitmaps *out, qv_error *err);
+qv_status qv__bitmaps_open(qv__store *folder, const qv__bitmap_layout *layout, const qv__type *type, qv__bitmaps *out,
+                           qv_error *err);
 void qv__bitmaps_clear(qv__bitmaps *bitmaps);
 
 /* Adds to `into` the row sets of keys [from, to) in the order of values. */
@@ -30,6 +36,7 @@ void qv__bitmaps_find(const qv__bitmaps *bitmaps, const qv__value_span *span, si
 /* Writes a file from sorted (value, row) pairs (a stream as qv__sort_values gives it; may be NULL) and from older files, whose rows
  * `keep` translates (NULL: kept as they are). `nulls` (NULL: none): a row set that goes into a global buffer under `nulls_key`. */
 typedef struct qv__bitmap_source {
+    const qv__bitmap_layout *layout;
     const qv__type *type;
     qv__stream *sorted;
     qv__bitmaps *const *old;
@@ -43,6 +50,7 @@ qv_status qv__bitmaps_write(const qv__index_target *target, const qv__bitmap_sou
 /* `set` after `keep`. */
 qv_status qv__row_set_translate(const qv__row_set *set, size_t segment, qv__keep_fn keep, void *ctx, qv__row_set *out,
                                 qv_error *err);
+qv_status qv__bitmaps_prewarm(qv__bitmaps *bitmaps, qv_error *err);
 /* Row sets that do not parse, keys that occur twice. */
 qv_status qv__bitmaps_verify(qv__bitmaps *bitmaps, qv__problem_fn problem, void *ctx, qv_error *err);
 

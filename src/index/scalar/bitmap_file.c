@@ -8,6 +8,8 @@
 
 #define SETS_AT_ONCE 64 /* row sets may be large */
 
+const qv__bitmap_layout qv__bitmap_layout_values = { "bitmap_page_lookup.lance", "keys", "bitmaps", true };
+
 void qv__bitmaps_clear(qv__bitmaps *bitmaps)
 {
     qv__column_free(bitmaps->sets);
@@ -35,7 +37,7 @@ static qv_status order_keys(qv__bitmaps *b, qv_error *err)
         else if (b->null_at < 0)
             b->null_at = (int64_t) i;
         else
-            QV_CHECK(qv__fail(err, QV_CORRUPT, "%s: two keys are null", QV_BITMAP_FILE));
+            QV_CHECK(qv__fail(err, QV_CORRUPT, "%s: two keys are null", b->layout->file));
     }
     sorted = qv__sort_pairs(pairs, room, b->n);
     qv__break_ties(b->keys, sorted, sorted == pairs ? room : pairs, b->n);
@@ -52,10 +54,10 @@ static qv_status read_keys(qv__bitmaps *b, const qv__type *type, qv_error *err)
     qv_status st = QV_OK;
     qv__column *column = NULL;
 
-    QV_CHECK(qv__index_column_open(b->file, "keys", type, &column, err));
+    QV_CHECK(qv__index_column_open(b->file, b->layout->keys, type, &column, err));
     QV_CHECK(qv__column_read(column, 0, qv__file_rows(b->file), &b->keys, err));
     if (qv__order_of(b->keys->type) == QV_ORDER_NONE)
-        QV_CHECK(qv__fail(err, QV_CORRUPT, "%s: keys of type %s have no order", QV_BITMAP_FILE,
+        QV_CHECK(qv__fail(err, QV_CORRUPT, "%s: keys of type %s have no order", b->layout->file,
                           qv__type_name(b->keys->type->id)));
     QV_CHECK(order_keys(b, err));
 done:
@@ -63,15 +65,16 @@ done:
     return st;
 }
 
-qv_status qv__bitmaps_open(qv__store *folder, const qv__type *type, qv__bitmaps *out, qv_error *err)
+qv_status qv__bitmaps_open(qv__store *folder, const qv__bitmap_layout *layout, const qv__type *type, qv__bitmaps *out,
+                           qv_error *err)
 {
     qv_status st = QV_OK;
-    qv__bitmaps b = { 0 };
+    qv__bitmaps b = { .layout = layout };
     qv__type *binary = NULL;
 
     QV_CHECK(qv__type_new(QV_TYPE_BINARY, &binary, err));
-    QV_CHECK(qv__file_open(folder, QV_BITMAP_FILE, &b.file, err));
-    QV_CHECK(qv__index_column_open(b.file, "bitmaps", binary, &b.sets, err));
+    QV_CHECK(qv__file_open(folder, layout->file, &b.file, err));
+    QV_CHECK(qv__index_column_open(b.file, layout->sets, binary, &b.sets, err));
     QV_CHECK(read_keys(&b, type, err));
     *out = b;
     b = (qv__bitmaps){ 0 };
@@ -99,23 +102,25 @@ static size_t keys_before(const qv__bitmaps *b, const qv__probe *probe, bool pas
     return low;
 }
 
-void qv__bitmaps_find(const qv__bitmaps *bitmaps, const qv__value_span *span, size_t *from, size_t *to, qv__answer *cost)
+void qv__bitmaps_find(const qv__bitmaps *bitmaps, const qv__value_span *span, size_t *from, size_t *to,
+                      qv__answer *cost)
 {
     *from = span->has_low ? keys_before(bitmaps, &span->low, span->low_open, cost) : 0;
     *to = span->has_high ? keys_before(bitmaps, &span->high, !span->high_open, cost) : bitmaps->n;
     *to = QV_MAX(*from, *to);
 }
 
-static qv_status add_set(const qv__array *sets, int64_t i, qv__row_set *into, qv_error *err)
+static qv_status add_set(const qv__bitmap_layout *layout, const qv__array *sets, int64_t i, qv__row_set *into,
+                         qv_error *err)
 {
     qv_status st = QV_OK;
     qv__row_set set = { 0 };
     size_t len;
 
     if (qv__array_is_null(sets, i))
-        return qv__fail(err, QV_CORRUPT, "%s: a row set is null", QV_BITMAP_FILE);
+        return qv__fail(err, QV_CORRUPT, "%s: a row set is null", layout->file);
     const uint8_t *bytes = qv__array_string(sets, i, &len);
-    QV_CHECK(qv__row_set_parse(bytes, len, true, &set, err));
+    QV_CHECK(qv__row_set_parse(bytes, len, layout->sized, &set, err));
     if (!into->n) {
         qv__row_set_clear(into);
         *into = set;
@@ -124,7 +129,7 @@ static qv_status add_set(const qv__array *sets, int64_t i, qv__row_set *into, qv
     QV_CHECK(qv__row_set_or(into, &set, err));
 done:
     qv__row_set_clear(&set);
-    return st == QV_OK ? st : qv__fail_in(err, st, "%s", QV_BITMAP_FILE);
+    return st == QV_OK ? st : qv__fail_in(err, st, "%s", layout->file);
 }
 
 static qv_status add_sets(qv__bitmaps *b, const uint64_t *positions, size_t n, qv__row_set *into, qv__answer *cost,
@@ -135,7 +140,7 @@ static qv_status add_sets(qv__bitmaps *b, const uint64_t *positions, size_t n, q
 
     QV_CHECK(qv__column_take(b->sets, positions, n, &sets, err));
     for (size_t i = 0; i < n; i++)
-        QV_CHECK(add_set(sets, (int64_t) i, into, err));
+        QV_CHECK(add_set(b->layout, sets, (int64_t) i, into, err));
     cost->pages_read += n;
     cost->bytes_read += qv__array_bytes(sets);
 done:
@@ -160,7 +165,20 @@ qv_status qv__bitmaps_nulls(qv__bitmaps *bitmaps, qv__row_set *into, qv__answer 
     return bitmaps->null_at < 0 ? QV_OK : add_sets(bitmaps, &at, 1, into, cost, err);
 }
 
-/* ------------------------------------------------------------------ verifying */
+/* ------------------------------------------------------------------ care */
+
+qv_status qv__bitmaps_prewarm(qv__bitmaps *bitmaps, qv_error *err)
+{
+    uint64_t n = (uint64_t) bitmaps->keys->length;
+    qv__array *array;
+
+    for (uint64_t at = 0, end; at < n; at = end) {
+        end = QV_MIN(qv__column_page_end(bitmaps->sets, at), n);
+        QV_TRY(qv__column_read(bitmaps->sets, at, end - at, &array, err));
+        qv__array_unref(array);
+    }
+    return QV_OK;
+}
 
 qv_status qv__bitmaps_verify(qv__bitmaps *bitmaps, qv__problem_fn problem, void *ctx, qv_error *err)
 {
@@ -173,14 +191,14 @@ qv_status qv__bitmaps_verify(qv__bitmaps *bitmaps, qv__problem_fn problem, void 
     for (size_t i = 1; i < bitmaps->n; i++)
         if (qv__order_compare(bitmaps->keys, (int64_t) bitmaps->order[i - 1], bitmaps->keys,
                               (int64_t) bitmaps->order[i]) == 0)
-            problem(ctx, QV_BITMAP_FILE, "a key occurs twice");
+            problem(ctx, bitmaps->layout->file, "a key occurs twice");
     for (uint64_t i = 0; i < (uint64_t) bitmaps->keys->length; i++) {
         qv__row_set set = { 0 };
         qv__answer cost = { 0 };
         st = add_sets(bitmaps, &i, 1, &set, &cost, &found);
         qv__row_set_clear(&set);
         if (st == QV_CORRUPT)
-            problem(ctx, QV_BITMAP_FILE, found.message);
+            problem(ctx, bitmaps->layout->file, found.message);
         else if (st != QV_OK)
             QV_CHECK(qv__fail(err, st, "%s", found.message));
     }

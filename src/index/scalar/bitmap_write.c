@@ -173,7 +173,7 @@ static qv_status put_group(groups *g, const qv__array *key, int64_t at, const qv
     if (!set->n)
         return QV_OK; /* its rows are gone */
     g->bytes.len = 0;
-    QV_TRY(qv__row_set_pack(set, true, &g->bytes, err));
+    QV_TRY(qv__row_set_pack(set, g->source->layout->sized, &g->bytes, err));
     QV_TRY(qv__builder_append_array(g->keys, key, at, 1, err));
     QV_TRY(qv__builder_append_bytes(g->sets, g->bytes.data, g->bytes.len, err));
     g->gathered += g->bytes.len;
@@ -244,8 +244,9 @@ static qv_status open_writer(groups *g, qv_error *err)
     QV_CHECK(qv__type_new(QV_TYPE_BINARY, &binary, err));
     QV_CHECK(qv__builder_new(g->source->type, &g->keys, err));
     QV_CHECK(qv__builder_new(binary, &g->sets, err));
-    const qv__index_column columns[] = { { "keys", g->source->type, false }, { "bitmaps", binary, false } };
-    QV_CHECK(qv__index_writer_open(g->target, QV_BITMAP_FILE, columns, 2, &g->writer, &g->schema, err));
+    const qv__index_column columns[] = { { g->source->layout->keys, g->source->type, false },
+                                         { g->source->layout->sets, binary, false } };
+    QV_CHECK(qv__index_writer_open(g->target, g->source->layout->file, columns, 2, &g->writer, &g->schema, err));
 done:
     qv__type_unref(binary);
     return st;
