@@ -109,6 +109,8 @@ typedef struct qv__scalar_kind {
     qv_status (*open)(qv__store *folder, const qv__index_entry *entry, const qv__type *type, qv__segment **out,
                       qv_error *err);
     void (*close)(qv__segment *segment);
+    /* Does the segment know each of the fragment's rows? Else the fragment is scanned. NULL: always. */
+    bool (*covers)(qv__segment *segment, uint64_t fragment, uint64_t physical_rows);
     /* `out` comes zeroed, and is cleared by the caller also on failure. */
     qv_status (*ask)(qv__segment *segment, const qv__ask *ask, qv__job *job, qv__answer *out, qv_error *err);
     /* About how many rows will answer, from what is in memory anyway. NULL: cannot tell. */

@@ -31,6 +31,14 @@ static landmarks landmarks_of(const qv__type *type)
 
 static bool is_nan(const landmarks *l, uint64_t key) { return key < l->minus_inf || key > l->inf; }
 
+bool qv__order_is_nan(const qv__type *type, uint64_t key)
+{
+    if (!is_float(type))
+        return false;
+    landmarks l = landmarks_of(type);
+    return is_nan(&l, key);
+}
+
 static void add_keys(qv__spans *out, uint64_t low, uint64_t high)
 {
     if (low <= high)
@@ -102,7 +110,9 @@ static qv_status prefix_span(const qv__ask *ask, qv__spans *out, qv_error *err)
 static void range_spans(const qv__type *type, const qv__array *low, int64_t i, bool low_open, const qv__array *high,
                         int64_t j, bool high_open, qv__spans *out)
 {
-    qv__value_span span = { .has_low = low != NULL, .has_high = high != NULL, .low_open = low_open, .high_open = high_open };
+    qv__value_span span = {
+        .has_low = low != NULL, .has_high = high != NULL, .low_open = low_open, .high_open = high_open
+    };
 
     if (low)
         qv__probe_of(low, i, &span.low);

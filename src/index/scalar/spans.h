@@ -21,6 +21,8 @@ qv_status qv__spans_of_ask(const qv__type *type, const qv__ask *ask, qv__spans *
 void qv__spans_of_value(const qv__array *values, int64_t i, qv__spans *out);
 /* Are the ask's values of this type? Else the index has no idea. */
 bool qv__ask_fits(const qv__type *type, const qv__ask *ask);
+/* Does a value of a type with QV_ORDER_KEY have the key of a NaN? */
+bool qv__order_is_nan(const qv__type *type, uint64_t key);
 bool qv__span_holds(const qv__value_span *span, const qv__array *a, int64_t i);
 
 #endif
