@@ -4,7 +4,9 @@
 #include "index/scalar/scalar.h"
 
 /* Exact kinds first: of several indices on one column a condition takes the first that can answer it. */
-static const qv__scalar_kind *const kinds[] = { &qv__btree_kind, &qv__bitmap_kind };
+static const qv__scalar_kind *const kinds[] = { &qv__btree_kind,   &qv__bitmap_kind,      &qv__label_list_kind,
+                                                &qv__zonemap_kind, &qv__bloomfilter_kind, &qv__ngram_kind,
+                                                &qv__json_kind };
 
 const qv__scalar_kind *qv__scalar_kind_at(size_t i) { return i < QV_COUNT_OF(kinds) ? kinds[i] : NULL; }
 
