@@ -41,6 +41,20 @@ static bool holds_operand(const qv__logical_index *index, const qv__expr *operan
     return operand->kind == QV_EXPR_CALL && index->kind->indexes(index->entries[0], operand);
 }
 
+/* Fragments that the segment does not know in full are scanned. */
+static void leave_unknown(const qv__snapshot *snapshot, qv__plan_segment *segment)
+{
+    qv__segment *opened = segment->opened->segment;
+
+    for (size_t i = 0; i < qv__snapshot_n_fragments(snapshot); i++) {
+        const qv__fragment *fragment = qv__snapshot_fragment(snapshot, i);
+        if (segment->covered[i] && !opened->kind->covers(opened, fragment->id, fragment->physical_rows)) {
+            segment->covered[i] = false;
+            segment->n_covered--;
+        }
+    }
+}
+
 static qv_status ready_segment(qv__index_plan *plan, const qv__logical_index *index, size_t i, const qv__type *type,
                                qv_error *err)
 {
@@ -53,6 +67,8 @@ static qv_status ready_segment(qv__index_plan *plan, const qv__logical_index *in
     segment->addresses = qv__entry_has_addresses(plan->snapshot, entry, index->kind);
     if (segment->n_covered)
         QV_TRY(qv__segment_open(plan->snapshot, entry, index->kind, type, &segment->opened, err));
+    if (segment->opened && index->kind->covers)
+        leave_unknown(plan->snapshot, segment);
     segment->is_ready = true;
     return QV_OK;
 }
@@ -81,6 +97,15 @@ static uint64_t estimate(const qv__index_plan *plan, const qv__logical_index *in
     return rows;
 }
 
+/* Kinds that know no ranges may know single values. */
+static qv__certainty certainty_of(const qv__scalar_kind *kind, const qv__type *type, const qv__ask *ask)
+{
+    qv__certainty certainty = kind->can_ask(type, ask->kind);
+    bool is_point = ask->kind == QV_ASK_RANGE && ask->low && ask->low == ask->high;
+
+    return certainty == QV_NO_IDEA && is_point ? kind->can_ask(type, QV_ASK_IN) : certainty;
+}
+
 typedef struct choice {
     const qv__logical_index *index;
     qv__certainty certainty;
@@ -102,7 +127,7 @@ static qv_status choose(qv__index_plan *plan, const qv__expr *operand, const qv_
             bool usable;
             if (index->kind != kind || index->field != column->field->id || !holds_operand(index, operand))
                 continue;
-            qv__certainty certainty = kind->can_ask(operand->type, ask->kind);
+            qv__certainty certainty = certainty_of(kind, operand->type, ask);
             if (certainty == QV_NO_IDEA || (out->index && certainty >= out->certainty))
                 continue;
             QV_TRY(ready_index(plan, index, column->field->type, &usable, err));

@@ -217,9 +217,10 @@ static qv_status ask_segment(qv__segment *segment, const qv__ask *ask, qv__job *
         return QV_OK;
     if (ask->kind == QV_ASK_IS_NULL)
         return zones_with_nulls(b, out, err);
-    if (ask->kind != QV_ASK_IN || !b->type || !qv__ask_fits(b->type, ask))
+    bool is_point = ask->kind == QV_ASK_RANGE && ask->low && ask->low == ask->high;
+    if ((ask->kind != QV_ASK_IN && !is_point) || !b->type || !qv__ask_fits(b->type, ask))
         return QV_OK;
-    return answer_values(b, ask->values, job, out, err);
+    return answer_values(b, is_point ? ask->low : ask->values, job, out, err);
 }
 
 /* ------------------------------------------------------------------ care */

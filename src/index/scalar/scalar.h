@@ -7,8 +7,9 @@
 /* ------------------------------------------------------------------ questions and answers */
 
 typedef enum qv__ask_kind {
-    QV_ASK_RANGE, /* low <= value <= high, each end open or closed, or missing */
-    QV_ASK_IN,    /* value = one of values */
+    QV_ASK_RANGE, /* low <= value <= high, each end open or closed, or missing. One array as both: that value; kinds that can
+                     only be asked IN are asked so, too */
+    QV_ASK_IN, /* value = one of values */
     QV_ASK_IS_NULL,
     QV_ASK_NOT_NULL,
     QV_ASK_PREFIX,   /* text starts with */
