@@ -6,7 +6,7 @@
  *   D  rows of one fragment: decided when the edit is made         I  both touch an index of one name
  *   K  both set a key                                              P  theirs dropped a field that mine writes
  *
- * Above the table stand: what is unknown conflicts; a projection or merge that may have made a column non-null sends who writes
+ * Above the table stand: what is unknown conflicts; rows and the enforcement of a key conflict; a projection or merge that may have made a column non-null sends who writes
  * values back to look again; a merge copies the schema's and the fields' metadata, so it cannot pass a change of these. */
 #include <stdlib.h>
 
@@ -454,6 +454,32 @@ static bool writes_values(qv__operation operation)
            operation == QV_OP_OVERLAY;
 }
 
+static bool enforces_key(const qv__change *mine)
+{
+    for (size_t i = 0; i < mine->n_updates; i++)
+        for (size_t j = 0; mine->updates[i].kind == QV_METADATA_CONFIG && j < mine->updates[i].n; j++)
+            if (strcmp(mine->updates[i].pairs[j].key, QV_KEY_ENFORCED) == 0)
+                return true;
+    return false;
+}
+
+static bool begins_to_enforce(const Lance__Table__UpdateConfig *m)
+{
+    const Lance__Table__UpdateMap *map = m ? m->config_updates : NULL;
+
+    for (size_t i = 0; map && i < map->n_update_entries; i++)
+        if (map->update_entries[i]->key && strcmp(map->update_entries[i]->key, QV_KEY_ENFORCED) == 0)
+            return true;
+    return false;
+}
+
+/* Rows that nobody held against the key, and the key's enforcement, do not pass each other. */
+static bool passes_key_by(const meeting *t, qv__operation mine)
+{
+    return (writes_values(mine) && !t->mine->inserted && begins_to_enforce(t->m->update_config)) ||
+           (mine == QV_OP_CONFIG && enforces_key(t->mine) && writes_values(t->theirs->operation));
+}
+
 static bool is_above(const meeting *t, qv__operation mine, qv__verdict *out)
 {
     qv__operation theirs = t->theirs->operation;
@@ -463,6 +489,10 @@ static bool is_above(const meeting *t, qv__operation mine, qv__verdict *out)
 
     *out = QV_VERDICT_RETRY;
     if (!t->m || theirs == QV_OP_UNKNOWN) {
+        *out = QV_VERDICT_CONFLICT;
+        return true;
+    }
+    if (passes_key_by(t, mine)) {
         *out = QV_VERDICT_CONFLICT;
         return true;
     }

@@ -67,7 +67,7 @@ static void primary_key(void **state)
                              *const none[] = { "nothing" };
     const qv_pair mark = { "lance-schema:unenforced-primary-key", "false" };
     qvt_rng rng = { 4 };
-    qvt_rows rows = { 0 }, doubled;
+    qvt_rows rows = { 0 }, more = { 0 }, again = { 0 }, doubled;
     int64_t next_id = 0;
     uint64_t version;
     qv_db *db, *other;
@@ -87,6 +87,20 @@ static void primary_key(void **state)
     QVT_FAILS(qv_table_set_primary_key(table, id, 1, false, NULL, &err), QV_INVALID, "already set");
     QVT_FAILS(qv_table_set_metadata(table, QV_METADATA_FIELD, "id", &mark, 1, false, NULL, &err), QV_INVALID,
               "cannot change");
+
+    struct ArrowArrayStream stream; /* appends are held against the key, each other, and what is there */
+    QVT_OK(qvt_rows_export(&rows, 16, &stream, &err));
+    QVT_FAILS(qv_table_write(table, QV_APPEND, &stream, NULL, NULL, &err), QV_INVALID, "is in the table already");
+    qvt_rows_random(&rng, 5, &next_id, &more);
+    QVT_OK(qvt_rows_export(&more, 16, &stream, &err));
+    QVT_OK(qv_table_write(table, QV_APPEND, &stream, NULL, NULL, &err));
+    assert_int_equal(qv_table_version(table), 3);
+    qvt_rows_random(&rng, 5, &next_id, &again);
+    qvt_rows_add(&again, again.rows[2]);
+    QVT_OK(qvt_rows_export(&again, 16, &stream, &err));
+    QVT_FAILS(qv_table_write(table, QV_APPEND, &stream, NULL, NULL, &err), QV_INVALID, "");
+    qvt_rows_free(&again);
+    qvt_rows_free(&more);
 
     qvt_rows_copy(&doubled, &rows); /* rows of one key cannot be enforced, only declared */
     qvt_rows_append(&doubled, &rows);

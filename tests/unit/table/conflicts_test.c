@@ -468,12 +468,41 @@ static void test_keys(void **state)
     qv__store_unref(store);
 }
 
+static void test_enforcement(void **state)
+{
+    const qv_pair pair = { QV_KEY_ENFORCED, "true" };
+    const qv__config_update update = { .kind = QV_METADATA_CONFIG, .pairs = &pair, .n = 1 };
+    const qv__change enforce = { .operation = QV_OP_CONFIG, .updates = &update, .n_updates = 1 },
+                     append = { .operation = QV_OP_APPEND };
+    Lance__Table__Transaction rows = LANCE__TABLE__TRANSACTION__INIT, config = rows;
+    Lance__Table__Append added = LANCE__TABLE__APPEND__INIT;
+    Lance__Table__UpdateConfig updates = LANCE__TABLE__UPDATE_CONFIG__INIT;
+    Lance__Table__UpdateMap map = LANCE__TABLE__UPDATE_MAP__INIT;
+    Lance__Table__UpdateMapEntry entry = LANCE__TABLE__UPDATE_MAP_ENTRY__INIT, *entries[] = { &entry };
+    qv__snapshot *base;
+    qv__store *store = fresh_table(&base);
+
+    (void) state;
+    rows.append = &added;
+    config.update_config = &updates;
+    updates.config_updates = &map;
+    map.update_entries = entries;
+    map.n_update_entries = 1;
+    entry.key = (char *) (uintptr_t) "other";
+    assert_int_equal(judge(&append, &config, QV_OP_CONFIG, base), QV_VERDICT_OK);
+    entry.key = (char *) (uintptr_t) QV_KEY_ENFORCED;
+    assert_int_equal(judge(&append, &config, QV_OP_CONFIG, base), QV_VERDICT_CONFLICT);
+    assert_int_equal(judge(&enforce, &rows, QV_OP_APPEND, base), QV_VERDICT_CONFLICT);
+    qv__snapshot_unref(base);
+    qv__store_unref(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_apart),  cmocka_unit_test(test_together),    cmocka_unit_test(test_same_rows),
         cmocka_unit_test(test_rebase), cmocka_unit_test(test_nullability), cmocka_unit_test(test_metadata_and_unknown),
-        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_keys),   cmocka_unit_test(test_enforcement),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
