@@ -9,6 +9,13 @@
 
 qv_status qv__eval_expr(const qv__eval *e, const qv__expr *expr, const uint64_t *live, qv__array **out)
 {
+    if (expr == e->known) {
+        *out = qv__array_ref(e->known_value);
+        return QV_OK;
+    }
+    QV_TRY(qv__eval_over_dictionary(e, expr, out));
+    if (*out)
+        return QV_OK;
     switch (expr->kind) {
     case QV_EXPR_LITERAL:
         *out = qv__array_ref(expr->literal);

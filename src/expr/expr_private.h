@@ -99,6 +99,8 @@ typedef struct qv__eval {
     qv__array *const *columns;
     size_t n;
     qv_error *err;
+    const qv__expr *known; /* may be NULL: a node whose value is known already */
+    qv__array *known_value;
 } qv__eval;
 
 /* `live`: words of n bits, bits past n are 0. The result has n rows, or one when `expr` is a literal; what it says of rows that are
@@ -106,6 +108,10 @@ typedef struct qv__eval {
 qv_status qv__eval_expr(const qv__eval *e, const qv__expr *expr, const uint64_t *live, qv__array **out);
 /* The live rows for which `expr` is true. */
 qv_status qv__eval_filter(const qv__eval *e, const qv__expr *expr, const uint64_t *live, uint64_t *selected);
+
+/* A predicate over a dictionary column and constants, asked once for each value of the dictionary. *out NULL: it is none, or that would
+ * be more work. */
+qv_status qv__eval_over_dictionary(const qv__eval *e, const qv__expr *expr, qv__array **out);
 
 /* One per kind of node. */
 qv_status qv__eval_logic(const qv__eval *e, const qv__expr *expr, const uint64_t *live, qv__array **out);

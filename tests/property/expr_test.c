@@ -31,7 +31,7 @@ static const struct {
     { "f64", QV_TYPE_FLOAT64, 0, 0 },     { "b", QV_TYPE_BOOL, 0, 0 },
     { "s", QV_TYPE_UTF8, 0, 0 },          { "ls", QV_TYPE_LARGE_UTF8, 0, 0 },
     { "d", QV_TYPE_DATE32, 0, 0 },        { "ts", QV_TYPE_TIMESTAMP, QV_UNIT_US, 0 },
-    { "dec", QV_TYPE_DECIMAL128, 10, 2 },
+    { "dec", QV_TYPE_DECIMAL128, 10, 2 }, { "w", QV_TYPE_DICTIONARY, 0, 0 },
 };
 enum { N_NUMBERS = 9 };
 
@@ -53,6 +53,7 @@ static const char *const values[][12] = {
     { "1970-01-01", "2024-02-29", "1999-12-31", "0001-01-01", "9999-12-31", "2023-01-31" },
     { "1970-01-01 00:00:00", "2024-02-29 23:59:59.999999", "1999-12-31 12:00:00", "2023-01-31 00:00:00" },
     { "0.00", "1.50", "-2.25", "99999999.99", "-99999999.99", "0.01" },
+    { "", "a", "ab", "b%", "7" },
 };
 
 static const char *any_value(world *w, size_t field)
@@ -183,7 +184,7 @@ static void number(world *w, int depth)
 
 static void text(world *w, int depth)
 {
-    static const char *const leaves[] = { "s", "s", "ls", "'a'", "'7'", "''", "'\xc3\xa4x'", "NULL", "'it''s'" };
+    static const char *const leaves[] = { "s", "w", "ls", "'a'", "'7'", "''", "'\xc3\xa4x'", "NULL", "'it''s'" };
 
     if (depth <= 0) {
         put(w, PICK(w, leaves));
@@ -441,6 +442,17 @@ static void trial(world *w, tally *t)
     qv__program_unref(p);
 }
 
+static qv__type *words(void)
+{
+    qv_error err;
+    qv__type *text = qvt_type(QV_TYPE_UTF8, 0, 0), *keys = qvt_type(QV_TYPE_INT16, 0, 0), *out;
+
+    QVT_OK(qv__type_new_dictionary(keys, text, false, &out, &err));
+    qv__type_unref(text);
+    qv__type_unref(keys);
+    return out;
+}
+
 static void vectors_equal_rows(void **state)
 {
     world w = { .rng = qvt_rng_seeded(), .n_columns = QV_COUNT_OF(fields) };
@@ -450,7 +462,8 @@ static void vectors_equal_rows(void **state)
 
     (void) state;
     for (size_t k = 0; k < w.n_columns; k++) {
-        qv__type *type = qvt_type(fields[k].id, fields[k].a, fields[k].b);
+        qv__type *type =
+            fields[k].id == QV_TYPE_DICTIONARY ? words() : qvt_type(fields[k].id, fields[k].a, fields[k].b);
         QVT_OK(qv__field_init(&columns[k], fields[k].name, type, true, &err));
         qv__type_unref(type);
     }
