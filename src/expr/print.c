@@ -159,11 +159,22 @@ static qv_status print_bare(const printer *p, const qv__array *array, int64_t i)
     }
 }
 
+/* Brackets with nothing in them do not tell what could be. */
+static bool is_empty_list(const qv__array *array, int64_t i)
+{
+    int64_t start, end;
+
+    if (array->type->id != QV_TYPE_LIST)
+        return false;
+    qv__array_list_range(array, i, &start, &end);
+    return start == end;
+}
+
 static qv_status print_value(const printer *p, const qv__array *array, int64_t i)
 {
     bool null = qv__array_is_null(array, i);
 
-    if (array->type->id == QV_TYPE_NULL || (!null && is_bare(array->type)))
+    if (array->type->id == QV_TYPE_NULL || (!null && is_bare(array->type) && !is_empty_list(array, i)))
         return print_bare(p, array, i);
     QV_TRY(put(p, "arrow_cast("));
     QV_TRY(null ? put(p, "NULL") : print_bare(p, array, i));

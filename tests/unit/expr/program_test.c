@@ -186,6 +186,7 @@ static void trees_have_their_shapes(void **state)
         { "true AND id = 1", "(id = 1)" },
         { "s LIKE 'x' AND 1 / id > 0 AND id > 7", "((id > 7) AND (s LIKE 'x') AND ((1 / id) > 0))" },
         { "1 / id > 0 AND s LIKE 'x'", "(((1 / id) > 0) AND (s LIKE 'x'))" },
+        { "array_repeat('x', 0)", "arrow_cast([], 'List(Utf8)')" },
         { "CASE WHEN false THEN 1 WHEN true THEN 2 ELSE 3 END", "2" },
     };
 
