@@ -12,10 +12,11 @@
 
 qv_status qv_table_metadata(qv_table *table, qv_metadata_kind kind, const char *path, char **json, qv_error *err)
 {
-    qv__snapshot *snapshot = qv__table_snapshot(table);
+    qv__snapshot *snapshot;
     qv_status st = QV_OK;
     qv__buffer text;
 
+    QV_TRY(qv__table_view(table, &snapshot, err));
     qv__buffer_init(&text, MAX_JSON_BYTES);
     QV_CHECK(qv__snapshot_metadata(snapshot, kind, path, &text, err));
     QV_CHECK(qv__buffer_append_zeros(&text, 1, err));
