@@ -275,7 +275,7 @@ static qv_status take_step(selecting *x, const qv__step *step, qv_error *err)
     bool over_span = qv__rows_are_all(rows) || rows->n <= SPARSE * (uint64_t) rows->count;
     qv_status st = over_span ? step_over_span(x, step, err) : step_over_list(x, step, err);
 
-    qv__span_end(&span, step->op, rows->count);
+    qv__span_end(&span, step->op, step->is_inner ? 0 : rows->count);
     return st;
 }
 

@@ -1,4 +1,6 @@
 /* The doors of scans, and plans as text: what would be done, or what was. */
+#include <string.h>
+
 #include "base/job.h"
 #include "query_private.h"
 
@@ -13,7 +15,11 @@ qv__wanted qv__wanted_of(const qv_scan_options *options)
 
 qv_status qv__query_failed(qv_status st, qv_error *err)
 {
-    return st == QV_TIMEOUT ? qv__fail_in(err, st, "Query timeout") : st;
+    static const char prefix[] = "Query timeout";
+
+    if (st != QV_TIMEOUT || (err && strncmp(err->message, prefix, sizeof prefix - 1) == 0))
+        return st; /* a sort has it from its scan */
+    return qv__fail_in(err, st, "%s", prefix);
 }
 
 qv_status qv__scan_plan_new(qv__snapshot *snapshot, const qv_scan_options *options, const qv__matches *matches,

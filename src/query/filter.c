@@ -58,6 +58,15 @@ void qv__filter_clear(qv__filter *filter)
     *filter = (qv__filter){ 0 };
 }
 
+/* All steps count for one operator. */
+static void share_operator(qv__condition *condition, qv__operator *op)
+{
+    for (size_t i = 0; i < condition->n_steps; i++) {
+        condition->steps[i].op = op;
+        condition->steps[i].is_inner = i + 1 < condition->n_steps;
+    }
+}
+
 qv_status qv__filter_start(qv__filter *filter, qv__row_reader *reader, qv__job *job, qv_error *err)
 {
     if (!filter->index || filter->has_found)
@@ -79,8 +88,7 @@ qv_status qv__filter_start(qv__filter *filter, qv__row_reader *reader, qv__job *
     /* its columns are among those of the whole condition, so the sources stay as they are */
     QV_TRY(qv__condition_new(qv__snapshot_schema(reader->snapshot), filter->found.recheck, &reader->sources,
                              &filter->recheck, err));
-    for (size_t i = 0; i < filter->recheck.n_steps; i++)
-        filter->recheck.steps[i].op = filter->full.steps[filter->full.n_steps - 1].op;
+    share_operator(&filter->recheck, filter->full.steps[0].op);
     return QV_OK;
 }
 
@@ -114,7 +122,6 @@ static qv_status plan_index_query(qv__filter *filter, qv__plan *plan, qv_error *
     return st;
 }
 
-/* The recheck runs steps of its own, which nobody knows before the index has answered: they count for the last one. */
 static qv_status plan_steps(qv__filter *filter, qv__plan *plan, qv__buffer *text, qv_error *err)
 {
     for (size_t i = 0; i < filter->full.n_steps; i++) {
@@ -124,6 +131,16 @@ static qv_status plan_steps(qv__filter *filter, qv__plan *plan, qv__buffer *text
         QV_TRY(qv__plan_add(&plan->physical, false, "FilterExec", &step->op, err, "%.*s", (int) text->len,
                             (const char *) text->data));
     }
+    return QV_OK;
+}
+
+/* What an index leaves to be checked is known when it has answered; so beside an index all checks are one operator. */
+static qv_status plan_check(qv__filter *filter, qv__plan *plan, const char *text, qv_error *err)
+{
+    qv__operator *op;
+
+    QV_TRY(qv__plan_add(&plan->physical, false, "FilterExec", &op, err, "%s", text));
+    share_operator(&filter->full, op);
     return QV_OK;
 }
 
@@ -155,7 +172,8 @@ qv_status qv__filter_plan(qv__filter *filter, const qv__row_reader *reader, qv__
                           "projection=[%s], num_fragments=%zu, full_filter=%s, refine_filter=%s",
                           (const char *) columns.data, n_fragments, (const char *) text.data,
                           filter->index ? "--" : (const char *) text.data));
-    QV_CHECK(plan_steps(filter, plan, &text, err));
+    QV_CHECK(filter->index ? plan_check(filter, plan, (const char *) text.data, err)
+                           : plan_steps(filter, plan, &text, err));
 done:
     qv__buffer_free(&text);
     qv__buffer_free(&columns);

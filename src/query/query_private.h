@@ -200,6 +200,7 @@ typedef struct qv__step {
     qv__program *program;
     size_t *inputs;
     qv__operator *op; /* NULL: nobody counts */
+    bool is_inner;    /* shares the operator with a later step, whose rows are the operator's */
 } qv__step;
 typedef struct qv__condition {
     size_t n_steps;

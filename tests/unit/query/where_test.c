@@ -1,5 +1,7 @@
 /* Reads under conditions, in orders, with offsets and limits, of random tables: against a list of rows whose conditions are worked out
  * value by value. */
+#include <unistd.h>
+
 #include "fake_model.h"
 
 /* ------------------------------------------------------------------ conditions */
@@ -685,6 +687,17 @@ static void cancellation(void **state)
     options.n_order_by = 1;
     QVT_FAILS(read_all(s, &options, &err), QV_CANCELLED, "cancelled");
     qv_cancel_free(cancel);
+    options.job.cancel = NULL;
+    options.job.timeout_ms = 1;
+    for (int sorted = 0; sorted < 2; sorted++) {
+        qv__stream *stream = NULL;
+        qv__array *batch = NULL;
+        options.n_order_by = (size_t) sorted;
+        QVT_OK(qv__scan(s, &options, &stream, &err));
+        usleep(3000);
+        QVT_FAILS(stream->next(stream, &batch, &err), QV_TIMEOUT, "Query timeout");
+        qv__stream_free(stream);
+    }
     qv__snapshot_unref(s);
 }
 
