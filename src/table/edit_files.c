@@ -46,31 +46,6 @@ static bool bury_fields(Lance__Table__DataFile *file, const int32_t *taken, size
     return alive != 0;
 }
 
-qv_status qv__edit_join_file(qv__edit *edit, const qv__column_file *joined, Lance__Table__DataFragment *fragment,
-                             qv_error *err)
-{
-    const qv__file_summary *summary = &joined->file.summary;
-    Lance__Table__DataFile *file = qv__arena_alloc(&edit->arena, 1, sizeof *file);
-    Lance__Table__DataFile **files = qv__arena_alloc(&edit->arena, fragment->n_files + 1, sizeof *files);
-    size_t n = 0;
-
-    if (!file || !files)
-        return qv__fail_nomem(err, sizeof *file);
-    if (summary->rows != fragment->physical_rows)
-        return qv__fail(err, QV_INVALID, "a file of %" PRIu64 " rows beside fragment %" PRIu64 ", which has %" PRIu64,
-                        summary->rows, fragment->id, fragment->physical_rows);
-    for (size_t i = 0; i < fragment->n_files; i++)
-        if (bury_fields(fragment->files[i], summary->field_ids, summary->n))
-            files[n++] = fragment->files[i];
-    qv__new_file_message(&joined->file, file);
-    files[n++] = file;
-    fragment->files = files;
-    fragment->n_files = n;
-    return QV_OK;
-}
-
-/* ------------------------------------------------------------------ projecting */
-
 static bool has_field(const qv__field *fields, size_t n, int32_t id)
 {
     for (size_t i = 0; i < n; i++)
@@ -87,6 +62,33 @@ static bool is_needed(const qv__schema *stored, const int32_t *ids, size_t n)
             return true;
     return false;
 }
+
+qv_status qv__edit_join_file(qv__edit *edit, const qv__column_file *joined, Lance__Table__DataFragment *fragment,
+                             qv_error *err)
+{
+    const qv__file_summary *summary = &joined->file.summary;
+    Lance__Table__DataFile *file = qv__arena_alloc(&edit->arena, 1, sizeof *file);
+    Lance__Table__DataFile **files = qv__arena_alloc(&edit->arena, fragment->n_files + 1, sizeof *files);
+    size_t n = 0;
+
+    if (!file || !files)
+        return qv__fail_nomem(err, sizeof *file);
+    if (summary->rows != fragment->physical_rows)
+        return qv__fail(err, QV_INVALID, "a file of %" PRIu64 " rows beside fragment %" PRIu64 ", which has %" PRIu64,
+                        summary->rows, fragment->id, fragment->physical_rows);
+    for (size_t i = 0; i < fragment->n_files; i++)
+        if (bury_fields(fragment->files[i], summary->field_ids, summary->n) &&
+            (!edit->change->stored ||
+             is_needed(edit->change->stored, fragment->files[i]->fields, fragment->files[i]->n_fields)))
+            files[n++] = fragment->files[i];
+    qv__new_file_message(&joined->file, file);
+    files[n++] = file;
+    fragment->files = files;
+    fragment->n_files = n;
+    return QV_OK;
+}
+
+/* ------------------------------------------------------------------ projecting */
 
 /* A fragment keeps one file at least: it tells how many rows there are. */
 static size_t count_needed(const qv__schema *stored, const qv__fragment *f)
