@@ -116,7 +116,7 @@ static uint64_t raw_of(uint64_t key, number kind, uint64_t sign)
     return kind == SIGNED ? key ^ sign : kind == FLOAT ? (key & sign ? key ^ sign : ~key) : key;
 }
 
-void qv__order_values(const qv__type *type, const uint64_t *keys, size_t step, size_t n, uint8_t *out)
+void qv__order_unkey(const qv__type *type, const uint64_t *keys, size_t step, size_t n, uint8_t *out)
 {
     number kind = number_of(type);
     int bits = qv__type_bits(type);

@@ -81,7 +81,7 @@ static qv_status next_keys(sorted *s, qv__array **columns, size_t n, qv_error *e
     QV_TRY(
         new_fixed(type, n, type->id == QV_TYPE_BOOL ? 1 : (size_t) qv__type_bits(type) / 8, &columns[0], &values, err));
     QV_TRY(new_fixed(s->stream.schema->fields[1].type, n, sizeof(uint64_t), &columns[1], &rows, err));
-    qv__order_values(type, &pairs->key, sizeof *pairs / sizeof pairs->key, n, values);
+    qv__order_unkey(type, &pairs->key, sizeof *pairs / sizeof pairs->key, n, values);
     for (size_t i = 0; i < n; i++)
         memcpy(rows + i * sizeof(uint64_t), &pairs[i].row, sizeof(uint64_t));
     return QV_OK;
