@@ -137,7 +137,7 @@ def filtered_reads(ours, theirs):
 
 
 EXPRESSIONS = {
-    "arithmetic": "a * 3 + b / 7 - c > 100",
+    "arithmetic": "a * 3 + b % 7 - c > 100",
     "float arithmetic": "x * 1.5 + y * y < 40.0",
     "comparison": "a > 500 and x < 0.5",
     "IN": "b in (3, 17, 92, 255, 401, 777)",
@@ -153,7 +153,7 @@ def expressions(n):
     random = np.random.default_rng(5)
     letters = np.array(list("abcdefgh"))
     words = np.array(["item " + str(i) + "".join(random.choice(letters, 4)) for i in range(5000)])
-    table = pa.table(
+    rows_in_memory = pa.table(
         {
             "a": random.integers(0, 1000, n).astype(np.int64),
             "b": random.integers(0, 1000, n).astype(np.int32),
@@ -165,10 +165,10 @@ def expressions(n):
         }
     )
     quiver._quiver.set_threads(1)
-    ours = quiver.connect("memory://").create_table("e", table)
+    ours = quiver.connect("memory://").create_table("e", rows_in_memory)
     con = duckdb.connect()
     con.execute("SET threads = 1")
-    con.execute("CREATE TABLE e AS SELECT * FROM table")
+    con.execute("CREATE TABLE e AS SELECT * FROM rows_in_memory")
     out = {}
     for name, text in EXPRESSIONS.items():
         assert ours.count_rows(text) == con.execute(f"SELECT count(*) FROM e WHERE {text}").fetchall()[0][0], text

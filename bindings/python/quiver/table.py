@@ -334,6 +334,24 @@ class LanceTable(RowChanges, ColumnChanges, Indexes, Maintenance, Table):
         self._looked = time.monotonic()
         return AddResult(version)
 
+    def write_buffer(self, max_rows: int = 0, max_bytes: int = 0) -> WriteBuffer:
+        """A buffer for many small writes: what is added is durable and seen by this handle's reads at once, and becomes part of a
+        version at ``max_rows`` (8,192) or ``max_bytes`` (16 MiB), at ``flush`` and at ``close``. Safe to use from many threads.
+
+        ValueError: the table has an open buffer already, here or in another process.
+
+        >>> import quiver
+        >>> table = quiver.connect("memory://").create_table("t", [{"id": 0}])
+        >>> with table.write_buffer() as buffer:
+        ...     for i in range(1, 4):
+        ...         buffer.add([{"id": i}])
+        ...     assert len(table) == 4 and table.version == 1
+        >>> table.version
+        2
+        """
+        self._check_writable()
+        return WriteBuffer(self, self._inner.write_buffer(max_rows, max_bytes))
+
     # ---- versions
 
     def list_versions(self) -> List[dict[str, Any]]:
@@ -412,6 +430,33 @@ class LanceTable(RowChanges, ColumnChanges, Indexes, Maintenance, Table):
     @classmethod
     def create(cls, db: LanceDBConnection, name: str, data: Any = None, schema: Any = None, **kwargs: Any) -> LanceTable:
         return db.create_table(name, data, schema, **kwargs)
+
+
+class WriteBuffer:
+    """Made by :meth:`LanceTable.write_buffer`; ``with`` closes it."""
+
+    def __init__(self, table: LanceTable, inner: _quiver.WriteBuffer) -> None:
+        self._table = table
+        self._inner = inner
+
+    def add(self, data: Any, on_bad_vectors: str = "error", fill_value: Optional[float] = 0.0) -> None:
+        """Adds rows as :meth:`LanceTable.add` does; they are durable when it returns. ValueError: rows that do not fit."""
+        schema = self._table._inner.schema()
+        self._inner.add(_data.fit_table(_data.to_stream(data), schema, on_bad_vectors, fill_value))
+
+    def flush(self) -> int:
+        """Makes all rows so far part of a version of the table, and gives its number."""
+        return self._inner.flush()
+
+    def close(self) -> None:
+        """Flushes, and ends the buffer."""
+        self._inner.close()
+
+    def __enter__(self) -> WriteBuffer:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
 
 
 def sanitize_create_table(

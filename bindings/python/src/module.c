@@ -84,7 +84,8 @@ PyMODINIT_FUNC PyInit__quiver(void)
     if (module == NULL)
         return NULL;
     if (qpy_values_init() != 0 || qpy_errors_init(module) != 0 || qpy_schema_module_init(module) != 0 ||
-        qpy_stream_module_init(module) != 0 || qpy_db_module_init(module) != 0 || qpy_table_module_init(module) != 0) {
+        qpy_stream_module_init(module) != 0 || qpy_db_module_init(module) != 0 || qpy_table_module_init(module) != 0 ||
+        qpy_buffer_module_init(module) != 0) {
         Py_DecRef(module);
         return NULL;
     }

@@ -209,6 +209,7 @@ void qpy_names_release(qpy_names *names);
 
 int qpy_db_module_init(PyObject *module);
 int qpy_table_module_init(PyObject *module);
+int qpy_buffer_module_init(PyObject *module);
 PyObject *qpy_table_wrap(qv_table *table);              /* takes it */
 qv_table *qpy_table_of(PyObject *object);               /* borrowed */
 const char *qpy_text(PyObject *text, const char *what); /* borrowed UTF-8 without zero bytes; TypeError, ValueError */
@@ -217,17 +218,20 @@ int qpy_dict_u64(PyObject *dict, const char *key, uint64_t *out);
 int qpy_dict_flag(PyObject *dict, const char *key, bool *out);
 int qpy_dict_text(PyObject *dict, const char *key, const char **out);
 
-/* ---------------------------------------------------------------- read.c, change.c, columns.c, refs.c, indices.c: methods of Table */
+/* ---------------------------------------------------------------- methods of Table: read.c, change.c, columns.c, refs.c, indices.c, layout.c,
+ * buffer.c */
 
 PyObject *qpy_table_count_where(PyObject *object, PyObject *args);
 PyObject *qpy_table_expression_type(PyObject *object, PyObject *args);
 PyObject *qpy_table_scan(PyObject *object, PyObject *args);
 PyObject *qpy_table_take(PyObject *object, PyObject *args);
 PyObject *qpy_table_search(PyObject *object, PyObject *args);
+PyObject *qpy_table_write_buffer(PyObject *table, PyObject *args);
 qv_assignment *qpy_assignments(PyObject *list, size_t *n); /* of (column, expression); malloc; strings are borrowed */
 PyObject *qpy_take_string(char *text);                     /* str; frees the engine's text */
 void qpy_release_nothing(struct ArrowArray *array);        /* of an array whose memory another keeps */
-extern PyMethodDef qpy_change_methods[], qpy_column_methods[], qpy_ref_methods[], qpy_index_methods[], qpy_layout_methods[];
+extern PyMethodDef qpy_change_methods[], qpy_column_methods[], qpy_ref_methods[], qpy_index_methods[],
+    qpy_layout_methods[];
 
 /* Fills a write's options from (file_version, compression, max_rows_per_file, stable_row_ids). */
 int qpy_write_options(PyObject *dict, qpy_job *job, qv_write_options *out);

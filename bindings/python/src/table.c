@@ -241,6 +241,7 @@ static PyMethodDef table_methods[] = {
     { "search", qpy_table_search, METH_VARARGS,
       "search(query, column, metric, k, offset, lower, upper, columns, with_row_id, with_row_address, query_index, "
       "timeout, extra=None, plan=None)" },
+    { "write_buffer", qpy_table_write_buffer, METH_VARARGS, "write_buffer(max_rows, max_bytes) -> WriteBuffer" },
     { "verify", table_verify, METH_VARARGS, "verify(progress=None) -> (files, bytes, rows, [(object, problem)])" },
     { "describe", table_describe, METH_VARARGS, "describe(path=None) -> JSON" },
     { NULL, NULL, 0, NULL },
@@ -264,8 +265,8 @@ static PyType_Spec table_spec = { "quiver._quiver.Table", sizeof(table_object), 
 
 static void gather_methods(void)
 {
-    PyMethodDef *lists[] = { table_methods, qpy_change_methods, qpy_column_methods, qpy_ref_methods,
-                             qpy_index_methods };
+    PyMethodDef *lists[] = { table_methods,   qpy_change_methods, qpy_column_methods,
+                             qpy_ref_methods, qpy_index_methods,  qpy_layout_methods };
     size_t n = 0;
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
