@@ -66,14 +66,16 @@ static bool is_range(const qv__ask_node *node)
     return node->kind == QV_PLAN_ASK && node->ask.kind == QV_ASK_RANGE && !node->negated && node->is_exact;
 }
 
+static bool same_operand(const qv__expr *a, const qv__expr *b)
+{
+    return a == b || (a->kind == QV_EXPR_COLUMN && b->kind == QV_EXPR_COLUMN && a->column == b->column);
+}
+
 /* Puts `node`'s bounds into `into`; false when they do not ask the same. */
 static bool join_ranges(qv__ask_node *into, const qv__ask_node *node)
 {
-    bool same_operand = into->operand == node->operand ||
-                        (into->operand->kind == QV_EXPR_COLUMN && node->operand->kind == QV_EXPR_COLUMN &&
-                         into->operand->column == node->operand->column);
-
-    if (!is_range(into) || !is_range(node) || into->index != node->index || !same_operand || into->exprs[1])
+    if (!is_range(into) || !is_range(node) || into->index != node->index || into->exprs[1] ||
+        !same_operand(into->operand, node->operand))
         return false;
     tighten(&into->ask.low, &into->ask.low_open, node->ask.low, node->ask.low_open, 1);
     tighten(&into->ask.high, &into->ask.high_open, node->ask.high, node->ask.high_open, -1);

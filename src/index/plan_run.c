@@ -142,6 +142,13 @@ static qv_status ask_index(runner *r, const qv__ask_node *node, found *f, qv_err
 
 static qv_status run_node(runner *r, const qv__ask_node *node, found *f, qv_error *err);
 
+static void drop_rows(found *f, size_t i)
+{
+    if (f->rows[i])
+        roaring_bitmap_free(f->rows[i]);
+    f->rows[i] = NULL;
+}
+
 /* Of fragments that one side does not cover the other one's rows are all that is known. */
 static void intersect(runner *r, found *f, found *other)
 {
@@ -149,9 +156,8 @@ static void intersect(runner *r, found *f, found *other)
         if (f->covered[i] && other->covered[i]) {
             if (f->rows[i] && other->rows[i]) {
                 roaring_bitmap_and_inplace(f->rows[i], other->rows[i]);
-            } else if (f->rows[i]) {
-                roaring_bitmap_free(f->rows[i]);
-                f->rows[i] = NULL;
+            } else {
+                drop_rows(f, i);
             }
             continue;
         }
@@ -164,11 +170,14 @@ static void intersect(runner *r, found *f, found *other)
     }
 }
 
+/* Fragments that one side does not cover are given back, and with them what the other one found there. */
 static void unite(runner *r, found *f, found *other)
 {
     for (size_t i = 0; i < r->n; i++) {
         f->covered[i] &= other->covered[i];
-        if (f->rows[i] && other->rows[i]) {
+        if (!f->covered[i]) {
+            drop_rows(f, i);
+        } else if (f->rows[i] && other->rows[i]) {
             roaring_bitmap_or_inplace(f->rows[i], other->rows[i]);
         } else if (other->rows[i]) {
             f->rows[i] = other->rows[i];

@@ -110,17 +110,39 @@ void qv__order_keys(const qv__array *a, int64_t start, size_t n, uint64_t *out)
         out[i] = key_of(load(values + width * i, bits), kind, sign);
 }
 
-void qv__order_value(const qv__type *type, uint64_t key, void *out)
+/* Back from a key; what lies above the type's width means nothing. */
+static uint64_t raw_of(uint64_t key, number kind, uint64_t sign)
+{
+    return kind == SIGNED ? key ^ sign : kind == FLOAT ? (key & sign ? key ^ sign : ~key) : key;
+}
+
+void qv__order_unkey(const qv__type *type, const uint64_t *keys, size_t step, size_t n, uint8_t *out)
 {
     number kind = number_of(type);
     int bits = qv__type_bits(type);
     uint64_t sign = UINT64_C(1) << (bits - 1);
 
-    if (kind == SIGNED)
-        key ^= sign;
-    else if (kind == FLOAT)
-        key = key & sign ? key ^ sign : ~key;
-    memcpy(out, &key, bits < 8 ? 1 : (size_t) bits / 8);
+    switch (bits) {
+    case 1:
+        for (size_t i = 0; i < n; i++)
+            qv__bit_put(out, i, keys[i * step] != 0);
+        break;
+    case 8:
+        for (size_t i = 0; i < n; i++)
+            out[i] = (uint8_t) raw_of(keys[i * step], kind, sign);
+        break;
+    case 16:
+        for (size_t i = 0; i < n; i++)
+            qv__store_u16(out + 2 * i, (uint16_t) raw_of(keys[i * step], kind, sign));
+        break;
+    case 32:
+        for (size_t i = 0; i < n; i++)
+            qv__store_u32(out + 4 * i, (uint32_t) raw_of(keys[i * step], kind, sign));
+        break;
+    default:
+        for (size_t i = 0; i < n; i++)
+            qv__store_u64(out + 8 * i, raw_of(keys[i * step], kind, sign));
+    }
 }
 
 /* ------------------------------------------------------------------ values of any width */

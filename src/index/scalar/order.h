@@ -17,8 +17,8 @@ qv__order qv__order_of(const qv__type *type);
 uint64_t qv__order_key(const qv__array *a, int64_t i);
 /* The same for n values from `start`; nulls get any key. */
 void qv__order_keys(const qv__array *a, int64_t start, size_t n, uint64_t *out);
-/* The value of a key as a one-byte bool, or in the type's width, at `out`. */
-void qv__order_value(const qv__type *type, uint64_t key, void *out);
+/* The values of n keys, each `step` words after the one before: bits of a bool, else in the type's width. */
+void qv__order_unkey(const qv__type *type, const uint64_t *keys, size_t step, size_t n, uint8_t *out);
 /* Any orderable type: where the keys of two values differ, they order as the keys do. */
 uint64_t qv__order_prefix(const qv__array *a, int64_t i);
 /* -1, 0 or 1 for two values of one type. */

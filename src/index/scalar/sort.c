@@ -72,19 +72,6 @@ static qv_status next_nulls(sorted *s, qv__array **columns, size_t n, qv_error *
     return QV_OK;
 }
 
-static void values_of_keys(const qv__type *type, const qv__pair *pairs, size_t n, uint8_t *out)
-{
-    size_t width = (size_t) qv__type_bits(type) / 8;
-
-    if (type->id == QV_TYPE_BOOL) {
-        for (size_t i = 0; i < n; i++)
-            qv__bit_put(out, i, pairs[i].key != 0);
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        qv__order_value(type, pairs[i].key, out + i * width);
-}
-
 static qv_status next_keys(sorted *s, qv__array **columns, size_t n, qv_error *err)
 {
     const qv__type *type = s->stream.schema->fields[0].type;
@@ -94,7 +81,7 @@ static qv_status next_keys(sorted *s, qv__array **columns, size_t n, qv_error *e
     QV_TRY(
         new_fixed(type, n, type->id == QV_TYPE_BOOL ? 1 : (size_t) qv__type_bits(type) / 8, &columns[0], &values, err));
     QV_TRY(new_fixed(s->stream.schema->fields[1].type, n, sizeof(uint64_t), &columns[1], &rows, err));
-    values_of_keys(type, pairs, n, values);
+    qv__order_unkey(type, &pairs->key, sizeof *pairs / sizeof pairs->key, n, values);
     for (size_t i = 0; i < n; i++)
         memcpy(rows + i * sizeof(uint64_t), &pairs[i].row, sizeof(uint64_t));
     return QV_OK;
@@ -162,6 +149,13 @@ static void sort_gathered(sorter *s, const qv__array *values)
         qv__break_ties(values, s->pairs, s->room, s->n_pairs);
 }
 
+/* Not zeroed: they are many, and written before they are read. */
+static qv_status new_pairs(qv__pair **out, size_t n, qv_error *err)
+{
+    *out = qv__alloc(n, sizeof **out);
+    return *out ? QV_OK : qv__fail_nomem(err, n * sizeof **out);
+}
+
 /* What was gathered, sorted; the sorter is empty afterwards. */
 static qv_status take_run(sorter *s, qv__stream **out, qv_error *err)
 {
@@ -174,7 +168,7 @@ static qv_status take_run(sorter *s, qv__stream **out, qv_error *err)
     if (!s->by_key)
         QV_CHECK(qv__array_concat(s->batches, s->n_batches, s->type, &run->values, err));
     forget_batches(s);
-    QV_CHECK(QV_NEW(&s->room, s->n_pairs, err));
+    QV_CHECK(new_pairs(&s->room, s->n_pairs, err));
     sort_gathered(s, run->values);
     run->pairs = s->pairs;
     run->room = s->room;
@@ -349,7 +343,7 @@ qv_status qv__sort_values(const qv__index_target *target, qv__index_source *sour
     QV_CHECK(qv__sorted_schema(source->type, &s.schema, err));
     if (s.by_key) {
         s.capacity = (size_t) QV_MIN(source->rows, s.most_rows);
-        QV_CHECK(QV_NEW(&s.pairs, s.capacity, err));
+        QV_CHECK(new_pairs(&s.pairs, s.capacity, err));
     }
     QV_CHECK(gather_all(&s, source, err));
     QV_CHECK(give_out(&s, out, err));

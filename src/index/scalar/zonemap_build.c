@@ -133,7 +133,7 @@ static qv_status put_bounds_by_key(maker *m, qv_error *err)
         } else if (m->type->id == QV_TYPE_BOOL) {
             QV_TRY(qv__builder_append_bool(m->builders[i], keys[i] != 0, err));
         } else {
-            qv__order_value(m->type, keys[i], &value);
+            qv__order_unkey(m->type, &keys[i], 1, 1, (uint8_t *) &value);
             QV_TRY(qv__builder_append_fixed(m->builders[i], &value, err));
         }
     }
