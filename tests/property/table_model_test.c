@@ -1,8 +1,10 @@
-/* Random operations on a table and on an in-memory model of it. Every version ever made stays in the model, and is read again
- * at random: scans, takes and searches of any version must say what the model says. QVT_SEED repeats a run. */
+/* Random operations on a table and on an in-memory model of it: appends, overwrites, deletes, updates, merges, changes of columns,
+ * restores. Every version ever made stays in the model, and is read again at random: scans, takes and searches of any version
+ * must say what the model says. QVT_SEED repeats a run. */
 #include <math.h>
 
 #include "qvt_rows.h"
+#include "qvt_sql.h"
 
 #define STEPS         400
 #define MOST_VERSIONS (STEPS + 2)
@@ -15,6 +17,9 @@ typedef struct world {
     qv_table *table;
     int64_t next_id;
     qvt_rows versions[MOST_VERSIONS]; /* contents of version i */
+    char extra[MOST_VERSIONS][16];    /* name of one more column, which is 2 * id or null; "": not there */
+    bool moved[MOST_VERSIONS];        /* rows may not be in the order of their ids */
+    bool stable;                      /* row ids */
     uint64_t latest;
     uint64_t seen; /* version that the handle sees */
     bool pinned;
@@ -51,6 +56,8 @@ static void note_version(world *w, qvt_rows contents)
 {
     w->latest++;
     w->versions[w->latest] = contents;
+    memcpy(w->extra[w->latest], w->extra[w->latest - 1], sizeof w->extra[0]);
+    w->moved[w->latest] = w->moved[w->latest - 1];
     w->seen = w->latest;
     assert_int_equal(qv_table_version(w->table), w->latest);
 }
@@ -61,7 +68,7 @@ static void step_create(world *w)
     qvt_rows rows = { 0 };
 
     random_options(w, &options);
-    options.stable_row_ids = qvt_rng_below(&w->rng, 2);
+    options.stable_row_ids = w->stable = qvt_rng_below(&w->rng, 2);
     struct ArrowArrayStream stream = fresh_rows(w, &rows);
     OK(qv_db_create_table(w->db, "t", QV_CREATE, &stream, NULL, &options, &w->table, &w->err));
     note_version(w, rows);
@@ -91,7 +98,188 @@ static void step_write(world *w)
     qvt_rows_append(&after, &rows);
     qvt_rows_free(&rows);
     note_version(w, after);
+    if (overwrite)
+        w->extra[w->latest][0] = 0;
+    w->moved[w->latest] = w->moved[w->latest] && !overwrite;
 }
+
+/* ---------------------------------------------------------------- changes */
+
+/* A condition on ids, in SQL and for the model. */
+typedef struct choice {
+    int64_t modulus, rest;
+    char where[64];
+} choice;
+
+static choice choose(world *w)
+{
+    choice c = { .modulus = 1 + (int64_t) qvt_rng_below(&w->rng, 40) };
+
+    c.rest = (int64_t) qvt_rng_below(&w->rng, (uint64_t) c.modulus);
+    snprintf(c.where, sizeof c.where, "id %% %lld = %lld", (long long) c.modulus, (long long) c.rest);
+    return c;
+}
+
+static bool holds(const choice *c, const qvt_row *row) { return row->id % c->modulus == c->rest; }
+
+static void step_delete(world *w)
+{
+    const qvt_rows *before = &w->versions[w->latest];
+    choice c = choose(w);
+    qvt_rows after = { 0 };
+    qv_delete_result result;
+
+    if (c.modulus < 5 && qvt_rng_below(&w->rng, 3) > 0) /* seldom many */
+        return;
+    OK(qv_table_delete(w->table, c.where, NULL, &result, &w->err));
+    for (size_t i = 0; i < before->n; i++)
+        if (!holds(&c, &before->rows[i]))
+            qvt_rows_add(&after, before->rows[i]);
+    assert_int_equal(result.rows_deleted, before->n - after.n);
+    note_version(w, after);
+}
+
+static void step_update(world *w)
+{
+    static const qv_assignment new_name[] = { { "name", "concat('u', id % 1000)" } },
+                               no_vector[] = { { "vector", "NULL" }, { "name", "NULL" } };
+    const qvt_rows *before = &w->versions[w->latest];
+    choice c = choose(w);
+    bool clear = qvt_rng_below(&w->rng, 3) == 0;
+    qvt_rows after = { 0 }, updated = { 0 };
+    qv_update_result result;
+
+    OK(qv_table_update(w->table, c.where, clear ? no_vector : new_name, clear ? 2 : 1, NULL, &result, &w->err));
+    for (size_t i = 0; i < before->n; i++) {
+        qvt_row row = before->rows[i];
+        if (!holds(&c, &row)) {
+            qvt_rows_add(&after, row);
+            continue;
+        }
+        row.has_name = !clear;
+        row.has_vector = row.has_vector && !clear;
+        snprintf(row.name, sizeof row.name, "u%d", (int) (row.id % 1000));
+        qvt_rows_add(&updated, row);
+    }
+    assert_int_equal(result.rows_updated, updated.n);
+    qvt_rows_append(&after, &updated);
+    qvt_rows_free(&updated);
+    note_version(w, after);
+    w->moved[w->latest] = true;
+}
+
+static size_t find_id(const qvt_rows *rows, int64_t id)
+{
+    size_t i = 0;
+
+    while (i < rows->n && rows->rows[i].id != id)
+        i++;
+    return i;
+}
+
+/* Rows of which some are there already, each id once. */
+static void source_rows(world *w, qvt_rows *out)
+{
+    const qvt_rows *all = &w->versions[w->latest];
+
+    qvt_rows_random(&w->rng, qvt_rng_below(&w->rng, 40), &w->next_id, out);
+    for (size_t i = 0; i < out->n && all->n > 0; i++) {
+        int64_t id = all->rows[qvt_rng_below(&w->rng, all->n)].id;
+        if (qvt_rng_below(&w->rng, 2) && find_id(out, id) == out->n)
+            out->rows[i].id = id;
+    }
+}
+
+static void step_merge(world *w)
+{
+    static const char *const id[] = { "id" };
+    const qvt_rows *before = &w->versions[w->latest];
+    qv_merge_options options = QV_MERGE_OPTIONS_INIT;
+    choice c = choose(w);
+    qvt_rows source = { 0 }, after = { 0 }, updated = { 0 }, inserted = { 0 };
+    struct ArrowArrayStream stream;
+
+    options.on = id;
+    options.n_on = 1;
+    options.update_matched = qvt_rng_below(&w->rng, 4) > 0;
+    options.insert_unmatched = qvt_rng_below(&w->rng, 4) > 0 || !options.update_matched;
+    options.delete_unmatched = qvt_rng_below(&w->rng, 4) == 0;
+    options.delete_if = c.where;
+    options.memory_limit_bytes = qvt_rng_below(&w->rng, 2) ? 0 : 700;
+    source_rows(w, &source);
+    OK(qvt_rows_export(&source, 1 + qvt_rng_below(&w->rng, 20), &stream, &w->err));
+    OK(qv_table_merge(w->table, &stream, &options, NULL, &w->err));
+    for (size_t i = 0; i < before->n; i++) {
+        bool matched = find_id(&source, before->rows[i].id) < source.n;
+        bool leaves = matched ? options.update_matched : options.delete_unmatched && holds(&c, &before->rows[i]);
+        if (!leaves)
+            qvt_rows_add(&after, before->rows[i]);
+    }
+    for (size_t i = 0; i < source.n; i++) {
+        bool matched = find_id(before, source.rows[i].id) < before->n;
+        if (matched ? options.update_matched : options.insert_unmatched)
+            qvt_rows_add(matched ? &updated : &inserted, source.rows[i]);
+    }
+    qvt_rows_append(&after, &updated);
+    qvt_rows_append(&after, &inserted);
+    qvt_rows_free(&source);
+    qvt_rows_free(&updated);
+    qvt_rows_free(&inserted);
+    note_version(w, after);
+    w->moved[w->latest] = true;
+}
+
+/* One more column comes, changes its name, its type, and goes. */
+static void step_column(world *w)
+{
+    char *extra = w->extra[w->latest];
+    const char *name = extra;
+    qv_assignment added = { "extra", "nullif(id * 2, -1)" };
+    qv_column_change rename = { extra, strcmp(extra, "extra") ? "extra" : "other", NULL, -1 };
+    qvt_rows after = { 0 };
+
+    qvt_rows_copy(&after, &w->versions[w->latest]);
+    if (!extra[0])
+        OK(qv_table_add_columns(w->table, &added, 1, NULL, NULL, &w->err));
+    else if (qvt_rng_below(&w->rng, 2))
+        OK(qv_table_alter_columns(w->table, &rename, 1, NULL, NULL, &w->err));
+    else
+        OK(qv_table_drop_columns(w->table, &name, 1, NULL, &w->err));
+    const char *now = qvt_sql_schema(w->table);
+    note_version(w, after);
+    snprintf(w->extra[w->latest], sizeof w->extra[0], "%s",
+             strstr(now, "extra ")   ? "extra"
+             : strstr(now, "other ") ? "other"
+                                     : "");
+}
+
+static void step_restore(world *w)
+{
+    uint64_t from = 1 + qvt_rng_below(&w->rng, w->latest);
+    qvt_rows after = { 0 };
+
+    OK(qv_table_restore(w->table, from, &w->err));
+    qvt_rows_copy(&after, &w->versions[from]);
+    note_version(w, after);
+    memcpy(w->extra[w->latest], w->extra[from], sizeof w->extra[0]);
+    w->moved[w->latest] = w->moved[from];
+}
+
+static void step_change(world *w)
+{
+    static void (*const changes[])(world *) = { step_delete, step_update, step_merge,
+                                                step_merge,  step_column, step_restore };
+    qv_status st;
+
+    if (!w->pinned) {
+        changes[qvt_rng_below(&w->rng, QV_COUNT_OF(changes))](w);
+        return;
+    }
+    st = qv_table_delete(w->table, "true", NULL, NULL, &w->err);
+    assert_int_equal(st, QV_READ_ONLY);
+}
+
+/* ---------------------------------------------------------------- reads */
 
 static void step_checkout(world *w)
 {
@@ -137,6 +325,11 @@ static void step_scan(world *w)
     assert_true(qvt_rows_equal(&found, &expected));
     OK(qv_table_count_rows(w->table, &rows, &w->err));
     assert_int_equal(rows, all->n);
+    if (w->extra[w->seen][0]) {
+        char where[64];
+        snprintf(where, sizeof where, "%s <> id * 2", w->extra[w->seen]);
+        assert_int_equal(qvt_sql_count(w->table, where), 0);
+    }
     qvt_rows_free(&found);
     qvt_rows_free(&expected);
 }
@@ -202,9 +395,12 @@ static double model_distance(qv_metric metric, const float *q, const float *v)
     return qq > 0 && vv > 0 ? 1 - dot / sqrt(qq * vv) : NAN;
 }
 
-/* Rows are in storage order, and so are row ids here: ties go to the earlier row. */
+/* Ties go to the smaller row id: to the earlier row, unless rows with stable ids have moved. */
 static void step_search(world *w)
 {
+    if (w->stable && w->moved[w->seen])
+        return;
+
     static const qv_metric metrics[] = { QV_METRIC_L2, QV_METRIC_DOT };
     const qvt_rows *all = &w->versions[w->seen];
     qv_search_options options = QV_SEARCH_OPTIONS_INIT;
@@ -267,9 +463,11 @@ static void play(world *w)
     step_create(w);
     for (int step = 0; step < STEPS; step++) {
         uint64_t dice = qvt_rng_below(&w->rng, 100);
-        if (dice < 35)
+        if (dice < 20)
             step_write(w);
-        else if (dice < 40 && strncmp(w->uri, "memory:", 7) != 0)
+        else if (dice < 45)
+            step_change(w);
+        else if (dice < 50 && strncmp(w->uri, "memory:", 7) != 0)
             step_reopen(w);
         else
             reads[qvt_rng_below(&w->rng, QV_COUNT_OF(reads))](w);
