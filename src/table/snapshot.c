@@ -93,13 +93,18 @@ static void share_numbers(_Atomic(qv__row_ids *) *to, _Atomic(qv__row_ids *) *fr
     atomic_store_explicit(to, numbers, memory_order_relaxed);
 }
 
+static void share_file(_Atomic(qv__file *) *to, _Atomic(qv__file *) *from)
+{
+    qv__file *file = atomic_load_explicit(from, memory_order_acquire);
+
+    if (file)
+        atomic_store_explicit(to, qv__file_ref(file), memory_order_relaxed);
+}
+
 static void share_fragment(qv__fragment_cache *to, qv__fragment_cache *from, size_t n_files)
 {
-    for (size_t i = 0; i < n_files; i++) {
-        qv__file *file = atomic_load_explicit(&from->files[i], memory_order_acquire);
-        if (file)
-            atomic_store_explicit(&to->files[i], qv__file_ref(file), memory_order_relaxed);
-    }
+    for (size_t i = 0; i < n_files; i++)
+        share_file(&to->files[i], &from->files[i]);
     qv__deletions *deletions = atomic_load_explicit(&from->deletions, memory_order_acquire);
     if (deletions) {
         qv__owner_ref(&deletions->owner);
@@ -110,15 +115,54 @@ static void share_fragment(qv__fragment_cache *to, qv__fragment_cache *from, siz
     share_numbers(&to->updated, &from->updated);
 }
 
-/* Fragments whose packed message did not change keep what the older snapshot has opened of them. */
+static bool same_file(const qv__data_file *a, const qv__data_file *b)
+{
+    return strcmp(a->path, b->path) == 0 && a->has_base == b->has_base && a->base_id == b->base_id &&
+           a->version.minor == b->version.minor && a->size_bytes == b->size_bytes;
+}
+
+static bool same_layout(const qv__data_file *a, const qv__data_file *b)
+{
+    return a->n_fields == b->n_fields && memcmp(a->field_ids, b->field_ids, a->n_fields * sizeof *a->field_ids) == 0 &&
+           memcmp(a->columns, b->columns, a->n_fields * sizeof *a->columns) == 0;
+}
+
+static bool same_section(qv__section a, qv__section b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+/* A fragment that lost rows, or got a file beside its own, keeps the files that it had: opened, mapped, and in the page tables. */
+static void share_changed(qv__snapshot *s, qv__snapshot *old, size_t i, bool same_schema)
+{
+    size_t was = qv__snapshot_find_fragment(old, s->fragments[i].id), n_same = 0;
+
+    if (was == SIZE_MAX || s->fragments[i].physical_rows != old->fragments[was].physical_rows)
+        return;
+    const qv__fragment *a = &s->fragments[i], *b = &old->fragments[was];
+    for (size_t f = 0; f < QV_MIN(a->n_files, b->n_files); f++)
+        if (same_file(&a->files[f], &b->files[f])) {
+            share_file(&s->caches[i].files[f], &old->caches[was].files[f]);
+            n_same += same_layout(&a->files[f], &b->files[f]);
+        }
+    if (same_schema && n_same == a->n_files && n_same == b->n_files)
+        share_columns(&s->caches[i], &old->caches[was], s->schema->n_fields);
+    const qv__lineage *x = &s->lineage[i], *y = &old->lineage[was];
+    if (!x->spilled && !y->spilled && same_section(x->row_ids, y->row_ids))
+        share_numbers(&s->caches[i].row_ids, &old->caches[was].row_ids);
+}
+
+/* Fragments whose packed message did not change keep everything that the older snapshot has opened of them. */
 static void share_caches(qv__snapshot *s, qv__snapshot *old, const size_t *from)
 {
     size_t n_columns = s->schema->n_fields;
     bool same = old->schema->n_fields == n_columns && same_fields(s->schema->fields, old->schema->fields, n_columns, 0);
 
     for (size_t i = 0; i < s->n_fragments; i++) {
-        if (from[i] == SIZE_MAX)
+        if (from[i] == SIZE_MAX) {
+            share_changed(s, old, i, same);
             continue;
+        }
         share_fragment(&s->caches[i], &old->caches[from[i]], s->fragments[i].n_files);
         if (same)
             share_columns(&s->caches[i], &old->caches[from[i]], n_columns);
