@@ -3,15 +3,6 @@
 
 #include "expr/expr_private.h"
 
-static bool any_bit(const uint64_t *words, size_t n)
-{
-    uint64_t seen = 0;
-
-    for (size_t w = 0; w < n; w++)
-        seen |= words[w];
-    return seen != 0;
-}
-
 /* Which live rows are true, and which false. */
 static qv_status truth(const qv__eval *e, const qv__expr *expr, const uint64_t *live, uint64_t *is_true,
                        uint64_t *is_false)
@@ -35,7 +26,7 @@ static qv_status chain(const qv__eval *e, const qv__expr *expr, const uint64_t *
     memset(settled, 0, n * 8);
     memcpy(others, live, n * 8);
     memcpy(open, live, n * 8);
-    for (size_t k = 0; k < expr->n_args && any_bit(open, n); k++) {
+    for (size_t k = 0; k < expr->n_args && qv__any_bit(open, n); k++) {
         QV_TRY(truth(e, expr->args[k], open, is_true, is_false));
         for (size_t w = 0; w < n; w++) {
             uint64_t ends = is_and ? is_false[w] : is_true[w], goes_on = is_and ? is_true[w] : is_false[w];
@@ -108,7 +99,7 @@ qv_status qv__eval_filter(const qv__eval *e, const qv__expr *expr, const uint64_
     }
     memcpy(open, live, n * 8);
     memset(selected, 0, n * 8);
-    for (size_t k = 0; k < expr->n_args && any_bit(open, n); k++) {
+    for (size_t k = 0; k < expr->n_args && qv__any_bit(open, n); k++) {
         QV_TRY(qv__eval_filter(e, expr->args[k], open, found));
         for (size_t w = 0; w < n; w++) {
             selected[w] |= found[w];

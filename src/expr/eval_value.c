@@ -5,15 +5,6 @@
 #include "expr/expr_private.h"
 #include "expr/syntax.h"
 
-static bool any_bit(const uint64_t *words, size_t n)
-{
-    uint64_t seen = 0;
-
-    for (size_t w = 0; w < n; w++)
-        seen |= words[w];
-    return seen != 0;
-}
-
 /* ------------------------------------------------------------------ CASE */
 
 /* Row i of the result is row rows[i] of the arms' values, one after the other; -1: null. */
@@ -30,7 +21,7 @@ static qv_status choose(const qv__eval *e, const qv__expr *expr, const uint64_t 
     bool one = qv__is_literal(expr);
     qv__array *value;
 
-    if (!any_bit(taken, qv__words(e->n)))
+    if (!qv__any_bit(taken, qv__words(e->n)))
         return QV_OK;
     QV_TRY(qv__eval_expr(e, expr, taken, &value));
     c->values[c->n_values++] = value;
@@ -49,7 +40,7 @@ static qv_status eval_arms(const qv__eval *e, const qv__expr *expr, const uint64
     uint64_t open[QV_EVAL_WORDS], taken[QV_EVAL_WORDS];
 
     memcpy(open, live, n * 8);
-    for (size_t k = 0; k + 1 < expr->n_args && any_bit(open, n); k += 2) {
+    for (size_t k = 0; k + 1 < expr->n_args && qv__any_bit(open, n); k += 2) {
         QV_TRY(qv__eval_filter(e, expr->args[k], open, taken));
         QV_TRY(choose(e, expr->args[k + 1], taken, c));
         for (size_t w = 0; w < n; w++)
@@ -138,7 +129,7 @@ static qv_status run(const qv__eval *e, const qv__expr *expr, qv__call *call, co
     unsigned line, column;
 
     ready_rows(e, expr, call, live, ready);
-    if (!any_bit(ready, qv__words(e->n)) && expr->function->strict)
+    if (!qv__any_bit(ready, qv__words(e->n)) && expr->function->strict)
         return qv__array_new_null(expr->type, (int64_t) e->n, out, e->err);
     call->live = (const uint8_t *) ready;
     st = expr->function->eval(call, &result, e->err);
@@ -156,6 +147,42 @@ static qv_status run(const qv__eval *e, const qv__expr *expr, qv__call *call, co
     return st;
 }
 
+/* Argument k was worked out for `wanted`: the rows that want the next one. */
+static void next_rows(const qv__eval *e, const qv__expr *expr, const qv__call *call, size_t k, const uint64_t *live,
+                      uint64_t *wanted)
+{
+    qv__needs needs = expr->function->needs;
+    uint64_t valid[QV_EVAL_WORDS];
+    size_t last = needs == QV_NEEDS_BRANCH ? 0 : k; /* whose nulls decide */
+
+    if (needs == QV_NEEDS_ALL)
+        return;
+    qv__valid_words(call->args[last], call->is_constant[last], e->n, valid);
+    for (size_t w = 0; w < qv__words(e->n); w++) {
+        uint64_t from = needs == QV_NEEDS_BRANCH ? live[w] : wanted[w];
+        wanted[w] = from & (needs == QV_NEEDS_BRANCH && k == 0 ? valid[w] : ~valid[w]);
+    }
+}
+
+/* The arguments, each for the rows that need it; null where none does. */
+static qv_status eval_args(const qv__eval *e, const qv__expr *expr, const uint64_t *live, qv__call *call)
+{
+    uint64_t wanted[QV_EVAL_WORDS];
+
+    memcpy(wanted, live, qv__words(e->n) * 8);
+    for (size_t k = 0; k < call->n_args; k++) {
+        const qv__expr *arg = expr->args[k];
+
+        call->is_constant[k] = qv__is_literal(arg);
+        if (k > 0 && !call->is_constant[k] && !qv__any_bit(wanted, qv__words(e->n)))
+            QV_TRY(qv__array_new_null(arg->type, (int64_t) e->n, &call->args[k], e->err));
+        else
+            QV_TRY(qv__eval_expr(e, arg, wanted, &call->args[k]));
+        next_rows(e, expr, call, k, live, wanted);
+    }
+    return QV_OK;
+}
+
 qv_status qv__eval_call(const qv__eval *e, const qv__expr *expr, const uint64_t *live, qv__array **out)
 {
     qv_status st = QV_OK;
@@ -163,10 +190,7 @@ qv_status qv__eval_call(const qv__eval *e, const qv__expr *expr, const uint64_t 
 
     QV_CHECK(QV_NEW(&call.args, call.n_args + 1, e->err));
     QV_CHECK(QV_NEW(&call.is_constant, call.n_args + 1, e->err));
-    for (size_t k = 0; k < call.n_args; k++) {
-        call.is_constant[k] = qv__is_literal(expr->args[k]);
-        QV_CHECK(qv__eval_expr(e, expr->args[k], live, &call.args[k]));
-    }
+    QV_CHECK(eval_args(e, expr, live, &call));
     QV_CHECK(run(e, expr, &call, live, out));
 done:
     for (size_t k = 0; k < call.n_args && call.args; k++)

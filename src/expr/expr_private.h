@@ -132,6 +132,14 @@ static inline uint64_t qv__words_tail(size_t n, size_t i)
 {
     return i * 64 + 64 <= n ? UINT64_MAX : (UINT64_C(1) << (n & 63)) - 1;
 }
+static inline bool qv__any_bit(const uint64_t *words, size_t n_words)
+{
+    uint64_t seen = 0;
+
+    for (size_t w = 0; w < n_words; w++)
+        seen |= words[w];
+    return seen != 0;
+}
 /* The validity of an array of n rows, or of one value for all rows, as words. */
 void qv__valid_words(const qv__array *array, bool constant, size_t n, uint64_t *words);
 /* The truth of a boolean array: which rows are true, and which false. */

@@ -28,6 +28,13 @@ typedef struct qv__cell {
     qv__buffer scratch; /* the function's own, kept from row to row */
 } qv__cell;
 
+/* Which rows an argument is worked out for: what no row needs raises no error. */
+typedef enum qv__needs {
+    QV_NEEDS_ALL,
+    QV_NEEDS_FIRST_VALUE, /* an argument where all before it are null */
+    QV_NEEDS_BRANCH       /* the second where the first is not null, the third where it is */
+} qv__needs;
+
 struct qv__function {
     const char *name;
     const char *const *aliases; /* NULL-terminated; NULL: none */
@@ -37,6 +44,7 @@ struct qv__function {
     size_t min_args, max_args; /* max_args SIZE_MAX: any number */
     bool strict;               /* null when any argument is null: the evaluator sees to it */
     bool volatile_;            /* now(), random(): not folded row by row */
+    qv__needs needs;           /* in rows that do not need it an argument may hold anything */
     /* Checks the argument types, rewrites args[i] types that the function wants through *wanted (NULL: as they are; a reference
      * each otherwise; the binder inserts the casts) and gives the result's type. */
     qv_status (*bind)(const struct qv__function *self, qv__expr *const *args, size_t n, qv__type **wanted,

@@ -103,26 +103,28 @@ static qv_status eval_least(const qv__call *call, qv__array **out, qv_error *err
 
 /* ------------------------------------------------------------------ the table */
 
-#define CHOICE(name_, aliases_, min, max, kinds_, eval_, signature_, summary_)                                    \
+#define CHOICE(name_, aliases_, min, max, kinds_, needs_, eval_, signature_, summary_)                            \
     {                                                                                                             \
         .name = name_, .aliases = aliases_, .group = "conditional", .signature = signature_, .summary = summary_, \
-        .min_args = min, .max_args = max, .bind = qv__bind_kinds, .eval = eval_, .kinds = kinds_                  \
+        .min_args = min, .max_args = max, .bind = qv__bind_kinds, .eval = eval_, .kinds = kinds_, .needs = needs_ \
     }
 
 static const char *const nvl_names[] = { "ifnull", NULL };
 
 static const qv__function functions[] = {
-    CHOICE("coalesce", NULL, 1, SIZE_MAX, "A*>0", eval_coalesce, "coalesce(value, ...) -> their common type",
-           "The first value that is not null."),
-    CHOICE("nvl", nvl_names, 2, 2, "AA>0", eval_coalesce, "nvl(value, otherwise) -> their common type",
-           "The value, or the other one when it is null."),
-    CHOICE("nvl2", NULL, 3, 3, "aAA>1", eval_nvl2, "nvl2(value, if not null, if null) -> their common type",
+    CHOICE("coalesce", NULL, 1, SIZE_MAX, "A*>0", QV_NEEDS_FIRST_VALUE, eval_coalesce,
+           "coalesce(value, ...) -> their common type", "The first value that is not null."),
+    CHOICE("nvl", nvl_names, 2, 2, "AA>0", QV_NEEDS_FIRST_VALUE, eval_coalesce,
+           "nvl(value, otherwise) -> their common type", "The value, or the other one when it is null."),
+    CHOICE("nvl2", NULL, 3, 3, "aAA>1", QV_NEEDS_BRANCH, eval_nvl2,
+           "nvl2(value, if not null, if null) -> their common type",
            "The second value when the first is not null, else the third."),
-    CHOICE("nullif", NULL, 2, 2, "AA>0", eval_nullif, "nullif(value, other) -> their common type",
+    CHOICE("nullif", NULL, 2, 2, "AA>0", QV_NEEDS_ALL, eval_nullif, "nullif(value, other) -> their common type",
            "Null when the two are equal, else the value."),
-    CHOICE("greatest", NULL, 1, SIZE_MAX, "A*>0", eval_greatest, "greatest(value, ...) -> their common type",
+    CHOICE("greatest", NULL, 1, SIZE_MAX, "A*>0", QV_NEEDS_ALL, eval_greatest,
+           "greatest(value, ...) -> their common type",
            "The greatest value; nulls are left out, not-a-number is greater than all numbers."),
-    CHOICE("least", NULL, 1, SIZE_MAX, "A*>0", eval_least, "least(value, ...) -> their common type",
+    CHOICE("least", NULL, 1, SIZE_MAX, "A*>0", QV_NEEDS_ALL, eval_least, "least(value, ...) -> their common type",
            "The least value; nulls are left out."),
 };
 
