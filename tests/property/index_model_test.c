@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "qvt_arrays.h"
 #include "qvt_index.h"
+#include "query/query.h"
 #include "table/change.h"
 
 static qv_error err;
@@ -150,7 +151,7 @@ static void print_leaf(qvt_rng *rng, char *out, size_t size)
         "s = NULL",
     };
 
-    switch (some(rng, 26)) {
+    switch (some(rng, 27)) {
     case 0:
         snprintf(out, size, "a = %d", x);
         break;
@@ -222,6 +223,9 @@ static void print_leaf(qvt_rng *rng, char *out, size_t size)
         break;
     case 23:
         snprintf(out, size, "a = %d.0", x);
+        break;
+    case 24:
+        snprintf(out, size, "contains(s, '%d')", v);
         break;
     default:
         snprintf(out, size, "%s", plain[qvt_rng_below(rng, QV_COUNT_OF(plain))]);
@@ -308,12 +312,21 @@ static void create_index(world *w)
     qv_index_options options = QV_INDEX_OPTIONS_INIT;
     qv__snapshot *next = NULL;
 
-    options.kind = some(&w->rng, 2) ? QV_INDEX_BTREE : QV_INDEX_BITMAP;
+    static const qv_index_kind kinds[] = { QV_INDEX_BTREE, QV_INDEX_BITMAP, QV_INDEX_ZONEMAP, QV_INDEX_BLOOMFILTER,
+                                           QV_INDEX_NGRAM };
+    const char *column = columns[some(&w->rng, (int) QV_COUNT_OF(columns))];
+
+    options.kind = kinds[some(&w->rng, 3) ? some(&w->rng, 2) : some(&w->rng, (int) QV_COUNT_OF(kinds))];
+    if (options.kind == QV_INDEX_NGRAM)
+        column = some(&w->rng, 2) ? "s" : "st.y";
+    if (options.kind == QV_INDEX_BLOOMFILTER && strcmp(column, "b") == 0)
+        column = "a";
+    options.rows_per_zone = some(&w->rng, 2) ? 0 : 50 + (uint64_t) some(&w->rng, 500);
     options.untrained = some(&w->rng, 8) == 0;
     options.memory_limit_bytes = some(&w->rng, 3) ? 0 : 40000;
     if (some(&w->rng, 4) == 0)
         options.name = some(&w->rng, 2) ? "one" : "two";
-    QVT_OK(qv__index_create(w->store, w->s, columns[some(&w->rng, (int) QV_COUNT_OF(columns))], &options, &next, &err));
+    QVT_OK(qv__index_create(w->store, w->s, column, &options, &next, &err));
     move_on(w, next);
 }
 
@@ -342,6 +355,105 @@ static void drop_index(world *w)
     QVT_OK(qv__index_drop(w->store, w->s, entries[qvt_rng_below(&w->rng, n)].name, &job, &next, &err));
     qv__job_end(&job, QV_OK);
     move_on(w, next);
+}
+
+static bool lists(const qv__index_entry *entry, uint64_t id)
+{
+    for (size_t i = 0; i < entry->n_fragments; i++)
+        if (entry->fragments[i] == id)
+            return true;
+    return false;
+}
+
+/* How many entries of kinds that move with their rows cover all these fragments. */
+static size_t count_covering(qv__snapshot *s, const uint64_t *ids, size_t n)
+{
+    const qv__index_entry *entries;
+    size_t n_entries, count = 0;
+
+    QVT_OK(qv__snapshot_indices(s, &entries, &n_entries, &err));
+    for (size_t i = 0; i < n_entries; i++) {
+        bool all = !strstr(entries[i].type_url, "Zone") && !strstr(entries[i].type_url, "Bloom");
+        for (size_t k = 0; k < n; k++)
+            all &= lists(&entries[i], ids[k]);
+        count += all;
+    }
+    return count;
+}
+
+/* Two neighbouring fragments become one, as a compaction does it; indices follow. */
+static void compact(world *w)
+{
+    size_t n = qv__snapshot_n_fragments(w->s);
+    if (n < 2)
+        return;
+    size_t at = (size_t) qvt_rng_below(&w->rng, n - 1), n_rows = 0, n_swaps = 0;
+    qv__matches live = { n, calloc(n, sizeof(void *)), 0 };
+    uint64_t old[2], *from = calloc(20000, 8), *to = calloc(20000, 8), *ids = calloc(20000, 8);
+    qv__snapshot *next = NULL;
+    qv__commit_end end = { 0 };
+    qv__job job;
+
+    qv__job_begin(&job, NULL, "compact", 0);
+    qv__change reserve = { .operation = QV_OP_RESERVE, .reserve = 1 };
+    QVT_OK(qv__commit(w->store, w->s, &reserve, &job, &next, &end, &err));
+    move_on(w, next);
+    uint64_t id = qv__snapshot_max_fragment_id(w->s);
+    for (size_t k = 0; k < 2; k++) {
+        const qv__fragment *f = qv__snapshot_fragment(w->s, at + k);
+        const uint32_t *offsets;
+        const uint8_t *bits;
+        size_t n_deleted;
+        old[k] = f->id;
+        live.rows[at + k] = roaring_bitmap_create();
+        QVT_OK(qv__snapshot_deletions(w->s, at + k, &offsets, &n_deleted, &bits, &err));
+        for (uint64_t i = 0; i < f->physical_rows; i++) {
+            if (bits && !qv__bit_get(bits, i))
+                continue;
+            roaring_bitmap_add(live.rows[at + k], (uint32_t) i);
+            QVT_OK(qv__snapshot_row_ids(w->s, at + k, i, 1, &ids[n_rows], &err));
+            from[n_rows] = f->id << 32 | i;
+            to[n_rows] = id << 32 | n_rows;
+            n_rows++;
+        }
+    }
+    live.n_rows = n_rows;
+    if (n_rows) {
+        qv_scan_options all = QV_SCAN_OPTIONS_INIT;
+        qv__stream *rows;
+        qv__new_fragments made = { 0 };
+        const qv__write_rows write = { .job = &job };
+        qv__index_swap *swaps = NULL;
+        QVT_OK(qv__scan_matches(w->s, &live, &all, &rows, &err));
+        QVT_OK(qv__write_fragments(w->store, w->s, rows, &write, &made, &err));
+        qv__stream_free(rows);
+        assert_int_equal(made.n, 1);
+        made.items[0].id = id;
+        if (qv__snapshot_has_stable_row_ids(w->s))
+            made.items[0].row_ids = qv__memdup(ids, n_rows * 8);
+        const qv__row_move move = { from, to, n_rows, old, 2, &id, 1 };
+        QVT_OK(qv__index_remap(w->store, w->s, &move, &job, &swaps, &n_swaps, &err));
+        qv__rewrite_group group = { old, 2, 0, 1 };
+        qv__change change = { .operation = QV_OP_REWRITE,
+                              .fragments = &made,
+                              .groups = &group,
+                              .n_groups = 1,
+                              .swaps = swaps,
+                              .n_swaps = n_swaps };
+        size_t covering = count_covering(w->s, old, 2);
+        QVT_OK(qv__commit(w->store, w->s, &change, &job, &next, &end, &err));
+        assert_int_equal(count_covering(next, &id, 1), covering);
+        qv__index_swaps_free(swaps, n_swaps);
+        qv__new_fragments_clear(&made);
+        move_on(w, next);
+    }
+    qv__job_end(&job, QV_OK);
+    for (size_t k = 0; k < 2; k++)
+        roaring_bitmap_free(live.rows[at + k]);
+    free(live.rows);
+    free(from);
+    free(to);
+    free(ids);
 }
 
 static void on_problem(void *ctx, const char *object, const char *what)
@@ -379,7 +491,7 @@ static void reopen(world *w)
 
 static void step(world *w)
 {
-    switch (some(&w->rng, 9)) {
+    switch (some(&w->rng, 10)) {
     case 0:
     case 1:
         append(w, 1 + (int64_t) qvt_rng_below(&w->rng, 2500));
@@ -397,6 +509,9 @@ static void step(world *w)
         break;
     case 7:
         reopen(w);
+        break;
+    case 8:
+        compact(w);
         break;
     default:
         if (some(&w->rng, 3) == 0)
