@@ -457,11 +457,13 @@ typedef struct qv_search_options {
     const char *const *expressions; /* as in qv_scan_options; _distance may be used in them */
     bool no_index;
     bool fast_search;
+    const qv_order *order_by; /* sorts the k rows that were found, by columns that are returned */
+    size_t n_order_by;
 } qv_search_options;
 #define QV_SEARCH_OPTIONS_INIT                                                                                    \
     {                                                                                                             \
         sizeof(qv_search_options), NULL, QV_METRIC_AUTO, 10, 0, false, false, 0, 0, NULL, 0, false, false, false, \
-            QV_JOB_INIT, NULL, false, NULL, false, false                                                          \
+            QV_JOB_INIT, NULL, false, NULL, false, false, NULL, 0                                                 \
     }
 
 /* The k nearest rows of each query vector, exactly, nearest first, ties by row id; the answer does not depend on the

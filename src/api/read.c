@@ -15,12 +15,20 @@ static qv_status check_column_list(const char *const *columns, size_t n, const c
     return QV_OK;
 }
 
+static qv_status check_order(const qv_order *order_by, size_t n, qv_error *err)
+{
+    if (n && !order_by)
+        return qv__fail(err, QV_INVALID, "%zu sort keys are announced, but the list is NULL", n);
+    for (size_t i = 0; i < n; i++)
+        if (!order_by[i].column)
+            return qv__fail(err, QV_INVALID, "sort key %zu of the list has no column", i);
+    return QV_OK;
+}
+
 qv_status qv__check_scan_options(const qv_scan_options *options, qv_error *err)
 {
     QV_TRY(check_column_list(options->columns, options->n_columns, options->expressions, err));
-    if (options->n_order_by && !options->order_by)
-        return qv__fail(err, QV_INVALID, "%zu sort keys are announced, but the list is NULL", options->n_order_by);
-    return QV_OK;
+    return check_order(options->order_by, options->n_order_by, err);
 }
 
 qv_status qv_table_scan(qv_table *table, const qv_scan_options *options, struct ArrowArrayStream *out, qv_error *err)
@@ -71,7 +79,7 @@ qv_status qv__check_search(const qv_vectors *queries, const qv_search_options *o
         return qv__fail(err, QV_INVALID, "metric %d is not known", (int) options->metric);
     if (options->k == 0)
         return qv__fail(err, QV_INVALID, "k is 0; a search returns at least 1 row");
-    return QV_OK;
+    return check_order(options->order_by, options->n_order_by, err);
 }
 
 qv_status qv_table_search(qv_table *table, const qv_vectors *queries, const qv_search_options *options,

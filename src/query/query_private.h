@@ -309,6 +309,13 @@ qv_status qv__sorter_add(qv__sorter *sorter, qv__array *const *columns, const qv
 /* The places in order; *at is the caller's. */
 qv_status qv__sorter_finish(qv__sorter *sorter, qv__location **at, size_t *n, qv_error *err);
 
+/* ------------------------------------------------------------------ search_order.c */
+
+/* QV_INVALID: a sort key that is not among the columns of the result. */
+qv_status qv__search_sort_check(const qv_search_options *options, const qv__schema *schema, qv_error *err);
+/* Sorts the rows of a result by the options' keys: *batch is replaced. */
+qv_status qv__search_sort(const qv_search_options *options, const qv__schema *schema, qv__array **batch, qv_error *err);
+
 /* ------------------------------------------------------------------ scan.c, sorted.c */
 
 typedef struct qv__scan_plan { /* a scan that has not begun */

@@ -13,7 +13,7 @@ typedef struct search {
     qv__knn knn;
     qv__job job;
     qv__plan plan;
-    qv__operator *op_sort, *op_filter, *op_fetch, *op_project;
+    qv__operator *op_sort, *op_filter, *op_fetch, *op_project, *op_order;
     size_t n_hits; /* of all queries, after the offset */
     qv__location *places;
     const qv__hit **hits;
@@ -107,6 +107,11 @@ static qv_status answer(search *x, qv__stream **out, qv_error *err)
     QV_CHECK(add_scores(x, arrays, err));
     QV_CHECK(qv__projection_batch(p, arrays, x->n_hits, &batch, err));
     qv__span_end(&span, x->op_project, x->n_hits);
+    if (x->options->n_order_by) {
+        span = qv__span_begin();
+        QV_CHECK(qv__search_sort(x->options, p->schema, &batch, err));
+        qv__span_end(&span, x->op_order, x->n_hits);
+    }
     QV_CHECK(qv__stream_of(p->schema, &batch, 1, out, err));
 done:
     qv__array_unref(batch);
@@ -151,6 +156,21 @@ static qv_status plan_search(search *x, qv__buffer *text, qv_error *err)
                         (const char *) text->data);
 }
 
+static qv_status plan_order(search *x, qv__buffer *text, qv_error *err)
+{
+    const qv_search_options *o = x->options;
+
+    text->len = 0;
+    for (size_t i = 0; i < o->n_order_by; i++)
+        QV_TRY(qv__buffer_printf(text, err, "%s%s %s NULLS %s", i ? ", " : "", o->order_by[i].column,
+                                 o->order_by[i].descending ? "DESC" : "ASC",
+                                 o->order_by[i].nulls_first ? "FIRST" : "LAST"));
+    QV_TRY(qv__buffer_append_zeros(text, 1, err));
+    QV_TRY(qv__plan_add(&x->plan.logical, true, "Sort", NULL, err, "%s", (const char *) text->data));
+    return qv__plan_add(&x->plan.physical, false, "SortExec", &x->op_order, err, "expr=[%s]",
+                        (const char *) text->data);
+}
+
 static qv_status make_plan(search *x, qv_error *err)
 {
     qv_status st = QV_OK;
@@ -167,6 +187,8 @@ static qv_status make_plan(search *x, qv_error *err)
     QV_CHECK(qv__plan_add(&x->plan.logical, true, "Projection", NULL, err, "%s", (const char *) text.data));
     QV_CHECK(qv__plan_add(&x->plan.physical, false, "ProjectionExec", &x->op_project, err, "expr=[%s]",
                           (const char *) text.data));
+    if (x->options->n_order_by)
+        QV_CHECK(plan_order(x, &text, err));
 done:
     qv__buffer_free(&text);
     return st;
@@ -194,6 +216,7 @@ static qv_status prepare(search *x, qv__snapshot *snapshot, const qv_vectors *qu
     QV_TRY(qv__filter_new(&x->filter, &x->reader, options->where, options->no_index || options->postfilter, err));
     x->filter.fast_search = options->fast_search;
     QV_TRY(qv__projection_new(schema, &wanted, &x->reader.sources, &x->projection, err));
+    QV_TRY(qv__search_sort_check(options, x->projection->schema, err));
     QV_TRY(qv__row_reader_prepare(&x->reader, err));
     return make_plan(x, err);
 }

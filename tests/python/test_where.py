@@ -124,6 +124,13 @@ def test_order(db_module, db):
         t.search().order_by([{"column_name": "nope"}]).to_list()
 
 
+def test_order_of_hits(s):
+    query = s.search([3.2, 0.0]).limit(4).order_by([{"column_name": "id", "ascending": False}])
+    assert ids(query.to_list()) == [5, 4, 3, 2]
+    with pytest.raises(ValueError):
+        s.search([3.2, 0.0]).limit(4).order_by([{"column_name": "nope"}]).to_list()
+
+
 @pytest.mark.ours_only  # the peer fails here
 def test_order_by_what_is_not_returned(s):
     found = s.search().select(["s"]).order_by([{"column_name": "id", "ascending": False}]).limit(1).to_list()

@@ -377,6 +377,8 @@ static void fill_search(const read_call *call, qv_search_options *options)
     options->expressions = call->extra.expressions;
     options->no_index = call->extra.no_index;
     options->fast_search = call->extra.fast_search;
+    options->order_by = call->extra.order_by;
+    options->n_order_by = call->extra.n_order_by;
 }
 
 /* The plain arguments of a search. */
