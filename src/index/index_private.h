@@ -192,7 +192,7 @@ void qv__made_clear(qv__made_index *made);
 /* Removes the files, as far as storage allows. */
 void qv__made_discard(qv__store *table, qv__made_index *made);
 
-/* ------------------------------------------------------------------ keep.c: which stored rows an entry still answers for */
+/* ------------------------------------------------------------------ make.c: which stored rows an entry still answers for */
 
 typedef struct qv__kept_segment {
     const bool *covered;
