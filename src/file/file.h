@@ -101,6 +101,11 @@ qv_status qv__file_writer_open(qv__store *store, const char *name, const qv__sch
                                const qv__writer_options *options, qv__file_writer **out, qv_error *err);
 /* `batch` is a struct array of the schema's type, any offsets. Memory held stays near columns x page_bytes. */
 qv_status qv__file_writer_write(qv__file_writer *writer, const qv__array *batch, qv_error *err);
+/* All rows of another file, whose pages are taken as they lie, after what was written. Only when qv__file_writer_can_copy says so. */
+qv_status qv__file_writer_copy(qv__file_writer *writer, qv__file *from, qv__job *job, qv_error *err);
+/* Has the file the same version (2.1 or 2.2), fields and columns (`map` as for qv__column_open, required), and nothing that lies
+ * outside of its pages? */
+bool qv__file_writer_can_copy(const qv__file_writer *writer, const qv__file *from, const qv__column_map *map);
 /* A global buffer beside the columns; *number says which one it became (1, 2, ...). */
 qv_status qv__file_writer_add_buffer(qv__file_writer *writer, const void *bytes, size_t len, uint32_t *number,
                                      qv_error *err);

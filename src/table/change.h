@@ -62,6 +62,10 @@ typedef struct qv__write_rows {
  * format. `stored` is the table's stored schema that the ids come from. Durable when QV_OK; nothing stays on failure. */
 qv_status qv__write_fragments(qv__store *table, qv__snapshot *base, qv__stream *rows, const qv__write_rows *options,
                               qv__new_fragments *out, qv_error *err);
+/* One new file with the pages of whole fragments (positions in `base`), which have no deleted rows, as they lie; *done false: they
+ * cannot be taken so, and nothing was written. */
+qv_status qv__copy_fragments(qv__store *table, qv__snapshot *base, const size_t *fragments, size_t n, qv__job *job,
+                             qv__new_fragments *out, bool *done, qv_error *err);
 /* One file of additional columns beside a fragment: `stored` says fields and ids; the stream must give exactly the fragment's
  * physical rows, in order. */
 qv_status qv__write_columns(qv__store *table, qv__snapshot *base, const qv__schema *stored, qv__stream *rows,

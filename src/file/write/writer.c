@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/pool.h"
 #include "file/lance_schema.h"
+#include "file/stored_pages.h"
 #include <stdio.h>
 
 #include "file/write/blob.h"
@@ -285,6 +286,96 @@ qv_status qv__file_writer_write(qv__file_writer *writer, const qv__array *batch,
     }
     writer->rows += (uint64_t) batch->length;
     QV_CHECK(pump(writer, false, err));
+done:
+    writer->broken |= st != QV_OK;
+    return st;
+}
+
+/* ------------------------------------------------------------------ pages of other files */
+
+static bool same_ids(const qv__field *a, const qv__field *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (a[i].id != b[i].id || !same_ids(a[i].type->children, b[i].type->children, a[i].type->n_children))
+            return false;
+    return true;
+}
+
+static bool pages_fit(const qv__file *from)
+{
+    qv__stored_page page;
+
+    for (uint32_t c = 0; c < qv__file_n_columns(from); c++)
+        for (size_t i = 0; i < qv__file_n_pages(from, c); i++) {
+            qv__file_page(from, c, i, &page);
+            if (page.n_buffers > QV__PAGE_BUFFERS)
+                return false;
+        }
+    return true;
+}
+
+bool qv__file_writer_can_copy(const qv__file_writer *writer, const qv__file *from, const qv__column_map *map)
+{
+    const qv__columns *columns = &writer->columns;
+    const qv__schema *schema = qv__file_schema(from);
+    qv__file_version version = qv__file_version_of(from);
+
+    if (version.minor == 0 || version.major != writer->version.major || version.minor != writer->version.minor ||
+        qv__file_n_columns(from) != columns->n || map->n != columns->n_fields ||
+        !qv__type_equal(schema->type, writer->batch_type) ||
+        !same_ids(schema->fields, writer->schema->fields, schema->n_fields))
+        return false;
+    for (size_t i = 0; i < map->n; i++)
+        if (map->field_ids[i] != columns->field_ids[i] || map->columns[i] != columns->column_of[i])
+            return false;
+    for (size_t i = 0; i < columns->n; i++)
+        if (columns->items[i].blob != QV__NO_BLOB)
+            return false; /* their bytes lie outside of pages */
+    return pages_fit(from);
+}
+
+static qv_status copy_page(qv__file_writer *w, qv__column_writer *column, qv__file *from, const qv__stored_page *stored,
+                           qv_error *err)
+{
+    qv__page page = { .length = stored->length,
+                      .priority = w->rows + stored->first_row,
+                      .encoding = (uint8_t *) (uintptr_t) stored->encoding.data,
+                      .encoding_len = stored->encoding.len,
+                      .n_buffers = stored->n_buffers };
+    uint64_t offsets[QV__PAGE_BUFFERS], sizes[QV__PAGE_BUFFERS];
+
+    for (size_t b = 0; b < stored->n_buffers; b++) {
+        qv__bytes bytes;
+        QV_TRY(pad_upload(w->upload, err));
+        QV_TRY(qv__file_bytes(from, &stored->buffers[b], &bytes, err));
+        offsets[b] = qv__upload_size(w->upload);
+        sizes[b] = bytes.len;
+        qv_status st = qv__upload_write(w->upload, bytes.data, bytes.len, err);
+        qv__bytes_unref(&bytes);
+        QV_TRY(st);
+    }
+    return append_page(column, &page, offsets, sizes, err);
+}
+
+qv_status qv__file_writer_copy(qv__file_writer *writer, qv__file *from, qv__job *job, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__stored_page page;
+
+    if (writer->broken)
+        return qv__fail(err, QV_INVALID, "the file writer failed earlier");
+    QV_CHECK(pump(writer, true, err));
+    for (uint32_t c = 0; c < writer->columns.n; c++) {
+        qv__column_writer *column = &writer->columns.items[c];
+        for (size_t i = 0; i < qv__file_n_pages(from, c); i++) {
+            qv__file_page(from, c, i, &page);
+            QV_CHECK(copy_page(writer, column, from, &page, err));
+            QV_CHECK(qv__job_tick(job, 0, 0, err));
+        }
+        column->rows_done += qv__file_rows(from);
+    }
+    writer->rows += qv__file_rows(from);
+    QV_CHECK(qv__job_tick(job, qv__file_rows(from), 0, err));
 done:
     writer->broken |= st != QV_OK;
     return st;
