@@ -114,7 +114,7 @@ typedef struct qv__scalar_kind {
     bool (*covers)(qv__segment *segment, uint64_t fragment, uint64_t physical_rows);
     /* `out` comes zeroed, and is cleared by the caller also on failure. */
     qv_status (*ask)(qv__segment *segment, const qv__ask *ask, qv__job *job, qv__answer *out, qv_error *err);
-    /* About how many rows will answer, from what is in memory anyway. NULL: cannot tell. */
+    /* About how many rows will answer (or what is as much work), from what is in memory anyway. NULL: cannot tell. */
     uint64_t (*estimate)(qv__segment *segment, const qv__ask *ask);
     /* Key/value JSON members for index_stats, without braces; may be NULL. */
     qv_status (*describe)(qv__segment *segment, qv__buffer *json, qv_error *err);
