@@ -239,12 +239,17 @@ qv_status qv__key_index_finish(qv__key_index *index, qv_error *err)
     while (index->n_slots < 2 * index->n)
         index->n_slots *= 2;
     qv__free(index->slots);
+    qv__free(index->filter);
+    index->slots = NULL;
+    index->filter = NULL;
     QV_TRY(QV_NEW(&index->slots, index->n_slots, err));
+    QV_TRY(QV_NEW(&index->filter, index->n_slots, err));
     for (size_t i = index->n; i-- > 0;) { /* backwards: chains ascend */
         size_t at = find_slot(index, index->entries[i].hash);
         if (index->slots[at])
             index->entries[i].next = (uint32_t) index->slots[at] - 1;
         index->slots[at] = tag_of(index->entries[i].hash) | (uint32_t) (i + 1);
+        qv__bit_set(index->filter, (size_t) (index->entries[i].hash >> 29) & (8 * index->n_slots - 1));
     }
     return QV_OK;
 }
@@ -277,6 +282,7 @@ void qv__key_index_clear(qv__key_index *index)
 {
     qv__free(index->entries);
     qv__free(index->slots);
+    qv__free(index->filter);
     qv__free(index->bytes);
     *index = (qv__key_index){ 0 };
 }

@@ -104,7 +104,8 @@ static qv_status probe(pass *p, const uint64_t *addresses, qv_error *err)
     const qv__keys *keys = &p->keys;
 
     for (size_t i = 0; i < keys->n; i++) {
-        if (keys->is_null[i] || qv__keys_part(keys->hashes[i], p->n_parts) != p->part)
+        if (!qv__key_index_may_have(&p->index, keys->hashes[i]) || keys->is_null[i] ||
+            qv__keys_part(keys->hashes[i], p->n_parts) != p->part)
             continue;
         uint32_t entry = qv__key_index_find(&p->index, keys, i);
         if (entry == QV_NO_ENTRY)

@@ -62,12 +62,18 @@ typedef struct qv__key_index {
     size_t n, capacity, n_slots;
     qv__key_entry *entries;
     uint64_t *slots; /* upper half of the hash, entry + 1; 0: free */
+    uint8_t *
+        filter; /* 8 * n_slots bits by other bits of the hash: most keys that are not there stop here, in the first cache */
     uint8_t *bytes;
     size_t n_bytes, bytes_capacity;
 } qv__key_index;
 #define QV_NO_ENTRY UINT32_MAX
 qv_status qv__key_index_add(qv__key_index *index, const qv__keys *keys, size_t i, uint32_t row, qv_error *err);
 qv_status qv__key_index_finish(qv__key_index *index, qv_error *err); /* after the last add */
+static inline bool qv__key_index_may_have(const qv__key_index *index, uint64_t hash)
+{
+    return qv__bit_get(index->filter, (size_t) (hash >> 29) & (8 * index->n_slots - 1));
+}
 /* The first entry with this key, and the next one after an entry; QV_NO_ENTRY: none. */
 uint32_t qv__key_index_find(const qv__key_index *index, const qv__keys *keys, size_t i);
 uint32_t qv__key_index_next(const qv__key_index *index, uint32_t entry, const qv__keys *keys, size_t i);
