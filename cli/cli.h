@@ -39,6 +39,21 @@ typedef struct cli {
     uint64_t row; /* --row: search by the vector of a row */
     bool has_row;
     bool with_row_id;
+    const char *where;    /* --where */
+    const char *order_by; /* --order-by a,-b */
+    const char *tag;      /* --tag */
+    const char *branch;   /* --branch */
+    const char *on;       /* --on a,b */
+    const char *name;     /* --name */
+    const char *kind;     /* --kind */
+    const char *path;     /* --path: of a JSON index */
+    const char *older_than;
+    const char *update_if;
+    const char *delete_if;
+    const char *set[64]; /* --set column=expression, as often as needed */
+    size_t n_set;
+    uint64_t retain, zone_rows;
+    bool no_index, postfilter, analyze, update, insert, delete_missing, keep;
 } cli;
 
 typedef int (*cli_command)(cli *args);
@@ -51,6 +66,17 @@ int cli_export(cli *args);
 int cli_versions(cli *args);
 int cli_verify(cli *args);
 int cli_dump(cli *args);
+int cli_count(cli *args);
+int cli_explain(cli *args);
+int cli_delete(cli *args);
+int cli_update(cli *args);
+int cli_merge(cli *args);
+int cli_columns(cli *args);
+int cli_tags(cli *args);
+int cli_branches(cli *args);
+int cli_restore(cli *args);
+int cli_optimize(cli *args);
+int cli_index(cli *args);
 
 /* --- common.c: failing, opening, progress --- */
 int cli_fail(qv_status status, const qv_error *err); /* prints the message; the exit code */
@@ -58,11 +84,22 @@ int cli_complain(int exit_code, const char *format, ...) __attribute__((format(p
 /* "db/table" or "db/table.lance" -> handles; an exit code. `create`: the table need not exist (then *table is NULL). */
 int cli_open(const char *path, uint64_t version, bool create, qv_db **db, qv_table **table, char *name,
              size_t name_len);
+/* The same with the version, tag or branch that the options name, for reading or for writing. */
+int cli_open_table(const cli *args, const char *path, bool for_writing, qv_db **db, qv_table **table);
+void cli_close(qv_db *db, qv_table *table);
+/* What reads share: columns, rows, order, condition. Free with cli_scan_free. */
+void cli_scan_options(const cli *args, uint64_t default_limit, qv_scan_options *out);
+void cli_scan_free(qv_scan_options *options);
 qv_job cli_job(const cli *args, const char *what); /* progress on a terminal, and Ctrl-C */
 void cli_job_done(void);                           /* ends the progress line */
 /* "a,b" -> list in one block; free() it. NULL for NULL. */
 const char **cli_split(const char *text, size_t *n);
+/* "a,-b" -> keys and their names in one block; free() it. NULL for NULL. */
+qv_order *cli_order(const char *text, size_t *n);
 void cli_print_json(json_t *value); /* takes it; one line */
+
+/* --- import.c: the rows of a file of any kind; an exit code --- */
+int cli_open_rows(const cli *args, const char *path, struct ArrowArrayStream *out);
 
 /* --- values.c: Arrow values as JSON --- */
 json_t *cli_value(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t i); /* new reference */

@@ -79,6 +79,81 @@ int cli_open(const char *path, uint64_t version, bool create, qv_db **db, qv_tab
     return st == QV_OK ? EXIT_OK : cli_fail(st, &err);
 }
 
+static qv_status find_version(const cli *args, qv_table *table, qv_error *err)
+{
+    if (args->tag)
+        return qv_table_checkout_tag(table, args->tag, err);
+    return args->version ? qv_table_checkout(table, args->version, err) : QV_OK;
+}
+
+int cli_open_table(const cli *args, const char *path, bool for_writing, qv_db **db, qv_table **table)
+{
+    qv_table *branch = NULL;
+    char name[256];
+    qv_error err;
+    qv_status st = QV_OK;
+    int code = cli_open(path, 0, for_writing, db, table, name, sizeof name);
+
+    if (code != EXIT_OK)
+        return code;
+    if (!*table)
+        return cli_complain(EXIT_NOT_FOUND, "Table '%s' was not found", name);
+    if (args->branch) {
+        st = qv_table_branch_open(*table, args->branch, 0, &branch, &err);
+        if (st == QV_OK) {
+            qv_table_close(*table);
+            *table = branch;
+        }
+    }
+    if (st == QV_OK)
+        st = find_version(args, *table, &err);
+    return st == QV_OK ? EXIT_OK : cli_fail(st, &err);
+}
+
+void cli_close(qv_db *db, qv_table *table)
+{
+    qv_table_close(table);
+    qv_db_close(db);
+}
+
+qv_order *cli_order(const char *text, size_t *n)
+{
+    *n = 0;
+    if (!text)
+        return NULL;
+    size_t most = 1;
+    for (const char *c = text; *c; c++)
+        most += *c == ',';
+    qv_order *keys = calloc(1, most * sizeof *keys + strlen(text) + 1);
+    if (!keys)
+        return NULL;
+    char *copy = strcpy((char *) (keys + most), text);
+    for (char *save = NULL, *part = strtok_r(copy, ",", &save); part; part = strtok_r(NULL, ",", &save), (*n)++) {
+        keys[*n].descending = part[0] == '-';
+        keys[*n].column = part + keys[*n].descending;
+    }
+    return keys;
+}
+
+void cli_scan_options(const cli *args, uint64_t default_limit, qv_scan_options *out)
+{
+    *out = (qv_scan_options) QV_SCAN_OPTIONS_INIT;
+    out->columns = cli_split(args->columns, &out->n_columns);
+    out->order_by = cli_order(args->order_by, &out->n_order_by);
+    out->limit = args->has_limit ? args->limit : default_limit;
+    out->has_limit = args->has_limit || default_limit;
+    out->offset = args->offset;
+    out->with_row_id = args->with_row_id;
+    out->where = args->where;
+    out->no_index = args->no_index;
+}
+
+void cli_scan_free(qv_scan_options *options)
+{
+    free((void *) (uintptr_t) options->columns);
+    free((void *) (uintptr_t) options->order_by);
+}
+
 /* ---------------------------------------------------------------- progress */
 
 static bool progress_shown;

@@ -52,25 +52,19 @@ static int export_text(const char *path, cli_style style, struct ArrowArrayStrea
 
 int cli_export(cli *args)
 {
-    qv_scan_options options = QV_SCAN_OPTIONS_INIT;
+    qv_scan_options options;
     struct ArrowArrayStream rows;
     qv_db *db = NULL;
     qv_table *table = NULL;
-    char name[256];
     qv_error err;
 
     if (args->argc != 2)
         return cli_complain(
             EXIT_USAGE, "export needs a table and a file: quiver export DB/TABLE FILE (csv, jsonl, arrow, parquet)");
-    int code = cli_open(args->argv[0], args->version, false, &db, &table, name, sizeof name);
-    const char **columns = cli_split(args->columns, &options.n_columns);
+    int code = cli_open_table(args, args->argv[0], false, &db, &table);
     const char *path = args->argv[1], *kind = kind_of_file(args, path);
+    cli_scan_options(args, 0, &options);
     if (code == EXIT_OK) {
-        options.columns = columns;
-        options.limit = args->limit;
-        options.has_limit = args->has_limit;
-        options.offset = args->offset;
-        options.with_row_id = args->with_row_id;
         qv_status st = qv_table_scan(table, &options, &rows, &err);
         if (st != QV_OK)
             code = cli_fail(st, &err);
@@ -90,8 +84,7 @@ int cli_export(cli *args)
                 cli_complain(EXIT_USAGE, "%s: unknown kind of file; use --format csv|jsonl|arrow|arrows|parquet", path);
         }
     }
-    free(columns);
-    qv_table_close(table);
-    qv_db_close(db);
+    cli_scan_free(&options);
+    cli_close(db, table);
     return code;
 }

@@ -18,7 +18,7 @@ static int open_rows(row_source *source, const cli *args, const char *path, stru
 }
 
 /* The rows of a file as a stream, by --format or by the file's name. */
-static int open_file(const cli *args, const char *path, struct ArrowArrayStream *out)
+int cli_open_rows(const cli *args, const char *path, struct ArrowArrayStream *out)
 {
     char by_format[32];
     qv_error err;
@@ -70,7 +70,7 @@ static int import_file(const cli *args, const char *path, qv_db *db, qv_table **
     int code = write_options(args, &options);
 
     if (code == EXIT_OK)
-        code = open_file(args, path, &rows);
+        code = cli_open_rows(args, path, &rows);
     if (code != EXIT_OK)
         return code;
     qv_status st = QV_OK;

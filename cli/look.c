@@ -47,11 +47,9 @@ int cli_ls(cli *args)
 /* Opens the table that the command's only argument names. */
 static int open_only(cli *args, const char *command, qv_db **db, qv_table **table)
 {
-    char name[256];
-
     if (args->argc != 1)
         return cli_complain(EXIT_USAGE, "%s needs one table: quiver %s DB/TABLE", command, command);
-    return cli_open(args->argv[0], args->version, false, db, table, name, sizeof name);
+    return cli_open_table(args, args->argv[0], false, db, table);
 }
 
 static json_t *info_json(qv_table *table, const struct ArrowSchema *schema, uint64_t rows, json_t *structure)
@@ -109,26 +107,43 @@ int cli_info(cli *args)
 
 int cli_head(cli *args)
 {
-    qv_scan_options options = QV_SCAN_OPTIONS_INIT;
+    qv_scan_options options;
     struct ArrowArrayStream rows;
     qv_db *db = NULL;
     qv_table *table = NULL;
     qv_error err;
     int code = open_only(args, "head", &db, &table);
-    const char **columns = cli_split(args->columns, &options.n_columns);
 
+    cli_scan_options(args, 10, &options);
     if (code == EXIT_OK) {
-        options.columns = columns;
-        options.limit = args->has_limit ? args->limit : 10;
-        options.has_limit = true;
-        options.offset = args->offset;
-        options.with_row_id = args->with_row_id;
         qv_status st = qv_table_scan(table, &options, &rows, &err);
         code = st == QV_OK ? cli_print_rows(&rows, args->json ? CLI_JSONL : CLI_TABLE, stdout) : cli_fail(st, &err);
     }
-    free(columns);
-    qv_table_close(table);
-    qv_db_close(db);
+    cli_scan_free(&options);
+    cli_close(db, table);
+    return code;
+}
+
+int cli_count(cli *args)
+{
+    uint64_t rows = 0;
+    qv_db *db = NULL;
+    qv_table *table = NULL;
+    qv_error err;
+    int code = open_only(args, "count", &db, &table);
+
+    if (code == EXIT_OK) {
+        qv_job job = cli_job(args, "counting");
+        qv_status st = qv_table_count_where(table, args->where, &job, &rows, &err);
+        cli_job_done();
+        if (st != QV_OK)
+            code = cli_fail(st, &err);
+        else if (args->json)
+            cli_print_json(json_pack("{s:I}", "rows", (json_int_t) rows));
+        else
+            printf("%" PRIu64 "\n", rows);
+    }
+    cli_close(db, table);
     return code;
 }
 

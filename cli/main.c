@@ -1,43 +1,68 @@
 /* quiver: the command line. Finds the command, takes the options out of its arguments, runs it. */
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "cli.h"
+#include "options.h"
 
 static const char help_text[] =
     "quiver: tables of vectors in the Lance format\n"
     "\n"
+    "Rows in and out\n"
     "  quiver import DB/TABLE FILE...    rows of csv, jsonl, arrow, parquet, npy, fvecs, bvecs files\n"
+    "  quiver export DB/TABLE FILE       rows into csv, jsonl, arrow, parquet\n"
+    "  quiver head DB/TABLE              the first rows\n"
+    "  quiver count DB/TABLE             how many rows\n"
+    "  quiver search DB/TABLE            the nearest rows of a vector, exactly\n"
+    "  quiver explain DB/TABLE           the plan of head or search; --analyze runs it\n"
+    "Changes\n"
+    "  quiver update DB/TABLE --set C=EXPR [--where SQL]\n"
+    "  quiver delete DB/TABLE --where SQL\n"
+    "  quiver merge DB/TABLE FILE --on A,B [--update] [--insert] [--delete-missing]\n"
+    "  quiver columns DB/TABLE [add C=EXPR | drop C | rename C NEW | cast C TYPE | require C | allow-null C]\n"
+    "Versions\n"
+    "  quiver versions DB/TABLE          the table's history\n"
+    "  quiver restore DB/TABLE --version-number N (or --tag T)\n"
+    "  quiver tags DB/TABLE [create T [N] | move T N | delete T]\n"
+    "  quiver branches DB/TABLE [create B | delete B]\n"
+    "Care\n"
     "  quiver ls DB                      the tables of a database\n"
     "  quiver info DB/TABLE              columns, rows, version\n"
-    "  quiver head DB/TABLE              the first rows\n"
-    "  quiver search DB/TABLE            the nearest rows of a vector, exactly\n"
-    "  quiver export DB/TABLE FILE       rows into csv, jsonl, arrow, parquet\n"
-    "  quiver versions DB/TABLE          the table's history\n"
+    "  quiver index DB/TABLE [create C --kind K | drop NAME | stats NAME]\n"
+    "  quiver optimize DB/TABLE          merges small files, extends indexes, removes old versions\n"
     "  quiver verify DB/TABLE            checks every byte that can be checked\n"
     "  quiver dump DB/TABLE [FILE]       the structure of the table, or of one data file, as JSON\n"
     "\n"
-    "Options\n"
+    "Which rows and columns\n"
     "  -n, -k, --limit N      rows (head and search: 10)     --offset N        skip the first N\n"
+    "  --where SQL            only these rows                --order-by A,-B   sorted; - is descending\n"
     "  --columns A,B          only these columns             --row-id          add the column _rowid\n"
-    "  --version-number N     an older version               --json            one JSON value per line\n"
-    "  --vector X             import: the vector column; search: the query, like '[1, 2.5]'\n"
-    "  --row N                search: by the vector of row N --column C        search: in this vector column\n"
+    "  --version-number N, --tag T, --branch B   an older version, or another line of them\n"
+    "  --no-index             answer the condition by reading\n"
+    "Search\n"
+    "  --vector X             the query, like '[1, 2.5]'     --row N           by the vector of row N\n"
     "  --metric M             l2 (default), cosine, dot, hamming, jaccard\n"
-    "  --mode M               import: append (default), create, overwrite\n"
-    "  --format F             the file's kind, if its name does not tell\n"
-    "  --compression C        import: default, none, small   --file-version V  2.2 (default), 2.1, 2.0\n"
-    "  --quiet                no progress                    --help, --version\n"
+    "  --column C             in this vector column          --postfilter      condition after the search\n"
+    "Import and merge\n"
+    "  --vector C             the vector column              --format F        the file's kind\n"
+    "  --mode M               append (default), create, overwrite\n"
+    "  --compression C        default, none, small           --file-version V  2.2 (default), 2.1, 2.0\n"
+    "  --update-if SQL        over source.x and target.x     --delete-if SQL   only those of the missing\n"
+    "Index\n"
+    "  --kind K               btree, bitmap, label_list, ngram, zonemap, bloomfilter, json\n"
+    "  --name N, --path P (json), --zone-rows N, --keep (do not replace)\n"
+    "Optimize\n"
+    "  --older-than 7d        age of the versions that go    --retain N        keep N versions\n"
+    "All\n"
+    "  --json                 one JSON value per line        --quiet           no progress\n"
+    "  --help, --version\n"
     "\n"
     "Examples\n"
     "  quiver import db/points points.csv --vector embedding\n"
-    "  quiver import db/sift base.fvecs && quiver search db/sift --row 0 -k 5\n"
-    "  quiver search db/points --vector '[0.1, 0.9]' --metric cosine --columns id,title --json\n"
-    "  quiver export db/points points.parquet\n"
+    "  quiver search db/points --vector '[0.1, 0.9]' --where \"price < 10\" --columns id,title --json\n"
+    "  quiver index db/points create id --kind btree && quiver head db/points --where 'id = 17'\n"
+    "  quiver update db/points --set \"title=upper(title)\" --where 'id > 100'\n"
+    "  quiver tags db/points create before-the-change && quiver head db/points --tag before-the-change\n"
     "  quiver verify db/points && echo sound\n"
     "\n"
     "Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 bad input data, 5 storage failed,\n"
@@ -46,131 +71,21 @@ static const char help_text[] =
 static const struct {
     const char *name;
     cli_command run;
-} commands[] = { { "import", cli_import },     { "ls", cli_ls },         { "info", cli_info },
-                 { "head", cli_head },         { "search", cli_search }, { "export", cli_export },
-                 { "versions", cli_versions }, { "verify", cli_verify }, { "dump", cli_dump } };
-
-enum {
-    OPT_OFFSET = 1000,
-    OPT_COLUMNS,
-    OPT_ROW_ID,
-    OPT_VERSION_NUMBER,
-    OPT_JSON,
-    OPT_VECTOR,
-    OPT_ROW,
-    OPT_COLUMN,
-    OPT_METRIC,
-    OPT_MODE,
-    OPT_FORMAT,
-    OPT_COMPRESSION,
-    OPT_FILE_VERSION,
-    OPT_QUIET,
-    OPT_HELP,
-    OPT_VERSION
+} commands[] = {
+    { "import", cli_import },     { "ls", cli_ls },           { "info", cli_info },       { "head", cli_head },
+    { "count", cli_count },       { "search", cli_search },   { "explain", cli_explain }, { "export", cli_export },
+    { "update", cli_update },     { "delete", cli_delete },   { "merge", cli_merge },     { "columns", cli_columns },
+    { "versions", cli_versions }, { "restore", cli_restore }, { "tags", cli_tags },       { "branches", cli_branches },
+    { "optimize", cli_optimize }, { "index", cli_index },     { "verify", cli_verify },   { "dump", cli_dump }
 };
-
-static const struct option long_options[] = { { "limit", required_argument, NULL, 'n' },
-                                              { "offset", required_argument, NULL, OPT_OFFSET },
-                                              { "columns", required_argument, NULL, OPT_COLUMNS },
-                                              { "row-id", no_argument, NULL, OPT_ROW_ID },
-                                              { "version-number", required_argument, NULL, OPT_VERSION_NUMBER },
-                                              { "json", no_argument, NULL, OPT_JSON },
-                                              { "vector", required_argument, NULL, OPT_VECTOR },
-                                              { "row", required_argument, NULL, OPT_ROW },
-                                              { "column", required_argument, NULL, OPT_COLUMN },
-                                              { "metric", required_argument, NULL, OPT_METRIC },
-                                              { "mode", required_argument, NULL, OPT_MODE },
-                                              { "format", required_argument, NULL, OPT_FORMAT },
-                                              { "compression", required_argument, NULL, OPT_COMPRESSION },
-                                              { "file-version", required_argument, NULL, OPT_FILE_VERSION },
-                                              { "quiet", no_argument, NULL, OPT_QUIET },
-                                              { "help", no_argument, NULL, OPT_HELP },
-                                              { "version", no_argument, NULL, OPT_VERSION },
-                                              { NULL, 0, NULL, 0 } };
-
-static bool parse_number(const char *text, uint64_t *out)
-{
-    char *end;
-
-    errno = 0;
-    *out = strtoull(text, &end, 10);
-    return *text >= '0' && *text <= '9' && !*end && !errno;
-}
-
-/* One option into `args`; an exit code, or -1 to go on. */
-static int take_option(cli *args, int option)
-{
-    bool good = true;
-
-    switch (option) {
-    case 'n':
-    case 'k':
-        good = args->has_limit = parse_number(optarg, &args->limit);
-        good = good && args->limit <= UINT32_MAX;
-        break;
-    case OPT_OFFSET:
-        good = parse_number(optarg, &args->offset);
-        break;
-    case OPT_VERSION_NUMBER:
-        good = parse_number(optarg, &args->version) && args->version;
-        break;
-    case OPT_ROW:
-        good = args->has_row = parse_number(optarg, &args->row);
-        break;
-    case OPT_COLUMNS:
-        args->columns = optarg;
-        break;
-    case OPT_ROW_ID:
-        args->with_row_id = true;
-        break;
-    case OPT_JSON:
-        args->json = true;
-        break;
-    case OPT_VECTOR:
-        args->vector = optarg;
-        break;
-    case OPT_METRIC:
-        args->metric = optarg;
-        break;
-    case OPT_MODE:
-        args->mode = optarg;
-        break;
-    case OPT_COLUMN:
-        args->column = optarg;
-        break;
-    case OPT_FORMAT:
-        args->format = optarg;
-        break;
-    case OPT_COMPRESSION:
-        args->compression = optarg;
-        break;
-    case OPT_FILE_VERSION:
-        args->file_version = optarg;
-        break;
-    case OPT_QUIET:
-        args->quiet = true;
-        break;
-    case OPT_HELP:
-        fputs(help_text, stdout);
-        return EXIT_OK;
-    case OPT_VERSION:
-        printf("quiver %s (%s)\n", qv_version(), qv_simd_level());
-        return EXIT_OK;
-    default:
-        return EXIT_USAGE; /* getopt has told */
-    }
-    return good ? -1 : cli_complain(EXIT_USAGE, "\"%s\" is not a number that this option takes", optarg);
-}
 
 int main(int argc, char **argv)
 {
     cli args = { 0 };
+    int code = cli_take_options(argc, argv, help_text, &args);
 
-    for (int option; (option = getopt_long(argc, argv, "n:k:", long_options, NULL)) != -1;) {
-        int code = take_option(&args, option);
-        if (code >= 0)
-            return code;
-    }
+    if (code >= 0)
+        return code;
     if (optind >= argc) {
         fputs(help_text, stderr);
         return EXIT_USAGE;

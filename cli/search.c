@@ -63,11 +63,14 @@ static int vector_of_row(qv_table *table, uint64_t row, const char *column, json
     return EXIT_OK;
 }
 
-static int run(cli *args, qv_table *table, const float *query, size_t dim)
+/* The rows of a search, or (explain) its plan. */
+static int run(cli *args, qv_table *table, const float *query, size_t dim, bool explain)
 {
     qv_search_options options = QV_SEARCH_OPTIONS_INIT;
     qv_vectors vectors = { query, QV_ELEMENT_F32, dim, 1 };
     struct ArrowArrayStream rows;
+    char *plan = NULL;
+    qv_status st = QV_OK;
     qv_error err;
     const char **columns = cli_split(args->columns, &options.n_columns);
     int code = args->metric ? parse_metric(args->metric, &options.metric) : EXIT_OK;
@@ -77,29 +80,40 @@ static int run(cli *args, qv_table *table, const float *query, size_t dim)
     options.k = args->has_limit ? (uint32_t) args->limit : 10;
     options.offset = args->offset;
     options.with_row_id = args->with_row_id;
+    options.where = args->where;
+    options.postfilter = args->postfilter;
+    options.no_index = args->no_index;
+    qv_order *order = cli_order(args->order_by, &options.n_order_by);
+    options.order_by = order;
     options.job = cli_job(args, "searching");
     if (code == EXIT_OK) {
-        qv_status st = qv_table_search(table, &vectors, &options, &rows, &err);
+        st = explain
+                 ? qv_table_explain_search(table, &vectors, &options, args->analyze ? QV_PLAN_ANALYZE : QV_PLAN_EXPLAIN,
+                                           args->json, &plan, &err)
+                 : qv_table_search(table, &vectors, &options, &rows, &err);
         cli_job_done();
-        code = st == QV_OK ? cli_print_rows(&rows, args->json ? CLI_JSONL : CLI_TABLE, stdout) : cli_fail(st, &err);
+        if (st != QV_OK)
+            code = cli_fail(st, &err);
+        else if (explain)
+            printf("%s\n", plan);
+        else
+            code = cli_print_rows(&rows, args->json ? CLI_JSONL : CLI_TABLE, stdout);
     }
+    qv_string_free(plan);
     free(columns);
+    free(order);
     return code;
 }
 
-int cli_search(cli *args)
+static int search(cli *args, bool explain)
 {
     qv_db *db = NULL;
     qv_table *table = NULL;
     json_t *list = NULL;
     float *query = NULL;
     size_t dim = 0;
-    char name[256];
+    int code = cli_open_table(args, args->argv[0], false, &db, &table);
 
-    if (args->argc != 1 || (!args->vector && !args->has_row))
-        return cli_complain(EXIT_USAGE,
-                            "search needs a table and a query: quiver search DB/TABLE --vector '[1, 2]' (or --row 17)");
-    int code = cli_open(args->argv[0], args->version, false, &db, &table, name, sizeof name);
     if (code == EXIT_OK && args->has_row)
         code = vector_of_row(table, args->row, args->column, &list);
     else if (code == EXIT_OK)
@@ -107,10 +121,46 @@ int cli_search(cli *args)
     if (code == EXIT_OK)
         code = parse_vector(list, &query, &dim);
     if (code == EXIT_OK)
-        code = run(args, table, query, dim);
+        code = run(args, table, query, dim, explain);
     free(query);
     json_decref(list);
-    qv_table_close(table);
-    qv_db_close(db);
+    cli_close(db, table);
+    return code;
+}
+
+int cli_search(cli *args)
+{
+    if (args->argc != 1 || (!args->vector && !args->has_row))
+        return cli_complain(EXIT_USAGE,
+                            "search needs a table and a query: quiver search DB/TABLE --vector '[1, 2]' (or --row 17)");
+    return search(args, false);
+}
+
+/* quiver explain: of a search when there is a query vector, else of a scan. */
+int cli_explain(cli *args)
+{
+    qv_scan_options options;
+    qv_db *db = NULL;
+    qv_table *table = NULL;
+    char *plan = NULL;
+    qv_error err;
+
+    if (args->argc != 1)
+        return cli_complain(EXIT_USAGE, "explain needs a table: quiver explain DB/TABLE [--where SQL] [--vector X]");
+    if (args->vector || args->has_row)
+        return search(args, true);
+    int code = cli_open_table(args, args->argv[0], false, &db, &table);
+    cli_scan_options(args, 0, &options);
+    if (code == EXIT_OK) {
+        qv_status st = qv_table_explain_scan(table, &options, args->analyze ? QV_PLAN_ANALYZE : QV_PLAN_EXPLAIN,
+                                             args->json, &plan, &err);
+        if (st == QV_OK)
+            printf("%s\n", plan);
+        else
+            code = cli_fail(st, &err);
+    }
+    qv_string_free(plan);
+    cli_scan_free(&options);
+    cli_close(db, table);
     return code;
 }
