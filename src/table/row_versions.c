@@ -6,24 +6,20 @@
 
 #define UNKNOWN_VERSION 1
 
-/* *left: rows that no run has told of yet. */
-static qv_status fill_run(const Lance__Table__RowVersionRun *run, uint64_t n, uint64_t *left, uint64_t *versions,
-                          uint64_t *scratch, qv_error *err)
+/* Runs follow one another over the rows: only the length of a span counts. (Writers join the sequences of several fragments as they
+ * are, so that spans begin anew.) */
+static qv_status fill_run(const Lance__Table__RowVersionRun *run, uint64_t n, uint64_t *row, uint64_t *versions,
+                          qv_error *err)
 {
     qv__row_segment span;
 
     if (!run->span)
         return qv__fail(err, QV_CORRUPT, "a row version without rows");
     QV_TRY(qv__row_segment_open(run->span, &span, err));
-    if (span.n > *left)
+    if (span.n > n - *row)
         return qv__fail(err, QV_CORRUPT, "row versions for more than the fragment's %" PRIu64 " rows", n);
-    *left -= span.n;
-    qv__row_segment_expand(&span, scratch);
-    for (uint64_t i = 0; i < span.n; i++) {
-        if (scratch[i] >= n)
-            return qv__fail(err, QV_CORRUPT, "a row version for row %" PRIu64 " of %" PRIu64, scratch[i], n);
-        versions[scratch[i]] = run->version;
-    }
+    for (uint64_t i = 0; i < span.n; i++)
+        versions[(*row)++] = run->version;
     return QV_OK;
 }
 
@@ -31,18 +27,16 @@ static qv_status expand(qv__section packed, uint64_t n, uint64_t *versions, qv_e
 {
     qv_status st = QV_OK;
     ProtobufCMessage *message;
-    uint64_t *scratch = NULL, left = n;
+    uint64_t row = 0;
     qv__arena arena;
 
     qv__arena_init(&arena, qv__message_limit(packed.len));
     QV_CHECK(qv__message_unpack(&lance__table__row_version_sequence__descriptor, packed.data, packed.len, &arena,
                                 &message, err));
-    QV_CHECK(QV_NEW(&scratch, n, err));
     const Lance__Table__RowVersionSequence *sequence = (const Lance__Table__RowVersionSequence *) message;
     for (size_t i = 0; i < sequence->n_runs; i++)
-        QV_CHECK(fill_run(sequence->runs[i], n, &left, versions, scratch, err));
+        QV_CHECK(fill_run(sequence->runs[i], n, &row, versions, err));
 done:
-    qv__free(scratch);
     qv__arena_reset(&arena);
     return st;
 }

@@ -17,7 +17,7 @@ def rows(start, n):
     return pa.table(
         {
             "id": pa.array(ids, pa.int64()),
-            "s": pa.array([None if i % 5 == 0 else f"word {i % 50}" for i in ids]),
+            "s": pa.array([None if i % 5 == 0 else f"word {i % 50}" for i in ids], pa.string()),
             "f": pa.array([i / 4 for i in ids], pa.float64()),
             "tags": pa.array([[f"t{i % 4}", f"u{i % 3}"] if i % 7 else None for i in ids], pa.list_(pa.string())),
             "vector": pa.array([[float(i), 1.0] for i in ids], pa.list_(pa.float32(), 2)),
