@@ -67,11 +67,6 @@ done:
 
 /* ------------------------------------------------------------------ the list */
 
-static qv_status quote(const char *text, size_t len, qv__buffer *json, qv_error *err)
-{
-    return qv__json_quote(text, len, json, err);
-}
-
 /* "/lance.table.InvertedIndexDetails" -> "Inverted" */
 static qv_status print_kind(const qv__logical_index *index, qv__buffer *json, qv_error *err)
 {
@@ -81,12 +76,12 @@ static qv_status print_kind(const qv__logical_index *index, qv__buffer *json, qv
     size_t len = strlen(name), tail = sizeof suffix - 1;
 
     if (index->kind)
-        return quote(index->kind->display, strlen(index->kind->display), json, err);
+        return qv__json_quote(index->kind->display, strlen(index->kind->display), json, err);
     if (strcmp(name, "InvertedIndexDetails") == 0)
-        return quote("FTS", 3, json, err);
+        return qv__json_quote("FTS", 3, json, err);
     if (len > tail && strcmp(name + len - tail, suffix) == 0)
         len -= tail;
-    return len ? quote(name, len, json, err) : quote("Unknown", 7, json, err);
+    return len ? qv__json_quote(name, len, json, err) : qv__json_quote("Unknown", 7, json, err);
 }
 
 static qv_status print_columns(qv__snapshot *snapshot, const qv__index_entry *entry, qv__buffer *json, qv_error *err)
@@ -102,7 +97,7 @@ static qv_status print_columns(qv__snapshot *snapshot, const qv__index_entry *en
             continue;
         qv_status st = is_first ? QV_OK : qv__buffer_printf(json, err, ",");
         if (st == QV_OK)
-            st = quote(field.path, strlen(field.path), json, err);
+            st = qv__json_quote(field.path, strlen(field.path), json, err);
         qv__indexed_field_clear(&field);
         QV_TRY(st);
         is_first = false;
@@ -140,13 +135,14 @@ static qv_status print_index(qv__snapshot *snapshot, const qv__logical_index *in
     qv__uuid_print(first->uuid, uuid);
     QV_CHECK(count_rows(snapshot, index, reuse, &c, err));
     QV_CHECK(qv__buffer_printf(json, err, "{\"name\":"));
-    QV_CHECK(quote(index->name, strlen(index->name), json, err));
+    QV_CHECK(qv__json_quote(index->name, strlen(index->name), json, err));
     QV_CHECK(qv__buffer_printf(json, err, ",\"index_type\":"));
     QV_CHECK(print_kind(index, json, err));
     QV_CHECK(qv__buffer_printf(json, err, ",\"columns\":"));
     QV_CHECK(print_columns(snapshot, first, json, err));
     QV_CHECK(qv__buffer_printf(json, err, ",\"index_uuid\":\"%s\",\"type_url\":", uuid));
-    QV_CHECK(quote(first->type_url ? first->type_url : "", first->type_url ? strlen(first->type_url) : 0, json, err));
+    QV_CHECK(qv__json_quote(first->type_url ? first->type_url : "", first->type_url ? strlen(first->type_url) : 0, json,
+                            err));
     QV_CHECK(qv__buffer_printf(
         json, err,
         ",\"created_at_ms\":%" PRId64 ",\"num_indexed_rows\":%" PRIu64 ",\"num_unindexed_rows\":%" PRIu64
@@ -223,9 +219,9 @@ static qv_status print_stats(qv__snapshot *snapshot, const qv__logical_index *in
                              qv_error *err)
 {
     QV_TRY(qv__buffer_printf(json, err, "{\"name\":"));
-    QV_TRY(quote(index->name, strlen(index->name), json, err));
+    QV_TRY(qv__json_quote(index->name, strlen(index->name), json, err));
     QV_TRY(qv__buffer_printf(json, err, ",\"index_type\":"));
-    QV_TRY(index->kind ? quote(index->kind->stats, strlen(index->kind->stats), json, err)
+    QV_TRY(index->kind ? qv__json_quote(index->kind->stats, strlen(index->kind->stats), json, err)
                        : print_kind(index, json, err));
     QV_TRY(qv__buffer_printf(json, err,
                              ",\"num_indexed_rows\":%" PRIu64 ",\"num_unindexed_rows\":%" PRIu64

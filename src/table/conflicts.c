@@ -155,14 +155,6 @@ static qv_status share_fragment(meeting *t, bool *out)
 
 /* ------------------------------------------------------------------ fields */
 
-static bool contains(const int32_t *ids, size_t n, int32_t id)
-{
-    for (size_t i = 0; i < n; i++)
-        if (ids[i] == id)
-            return true;
-    return false;
-}
-
 static bool drops_field(const Lance__Table__Project *project, const int32_t *ids, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -193,7 +185,7 @@ static bool reaches(const qv__field *fields, size_t n_fields, bool inside, int32
 {
     for (size_t i = 0; i < n_fields; i++) {
         bool in = inside || fields[i].id == field;
-        if ((in && contains(ids, n, fields[i].id)) ||
+        if ((in && qv__has_field_id(ids, n, fields[i].id)) ||
             reaches(fields[i].type->children, fields[i].type->n_children, in, field, ids, n))
             return true;
     }

@@ -25,7 +25,7 @@ void qv__new_file_message(const qv__new_file *file, Lance__Table__DataFile *out)
 
 /* ------------------------------------------------------------------ joining */
 
-static bool contains(const int32_t *ids, size_t n, int32_t id)
+bool qv__has_field_id(const int32_t *ids, size_t n, int32_t id)
 {
     for (size_t i = 0; i < n; i++)
         if (ids[i] == id)
@@ -39,7 +39,7 @@ static bool bury_fields(Lance__Table__DataFile *file, const int32_t *taken, size
     size_t alive = 0;
 
     for (size_t i = 0; i < file->n_fields; i++) {
-        if (contains(taken, n_taken, file->fields[i]))
+        if (qv__has_field_id(taken, n_taken, file->fields[i]))
             file->fields[i] = TOMBSTONE;
         alive += file->fields[i] != TOMBSTONE;
     }
@@ -131,12 +131,12 @@ qv_status qv__edit_project(qv__edit *edit, const qv__schema *stored, qv_error *e
 
 /* ------------------------------------------------------------------ old rows, new schema */
 
-static const qv__field *find_field(const qv__field *fields, size_t n, int32_t id)
+const qv__field *qv__field_with_id(const qv__field *fields, size_t n, int32_t id)
 {
     for (size_t i = 0; i < n; i++) {
         if (fields[i].id == id)
             return &fields[i];
-        const qv__field *below = find_field(fields[i].type->children, fields[i].type->n_children, id);
+        const qv__field *below = qv__field_with_id(fields[i].type->children, fields[i].type->n_children, id);
         if (below)
             return below;
     }
@@ -145,7 +145,7 @@ static const qv__field *find_field(const qv__field *fields, size_t n, int32_t id
 
 static bool is_written(const qv__field *field, const qv__file_summary *summary)
 {
-    if (contains(summary->field_ids, summary->n, field->id))
+    if (qv__has_field_id(summary->field_ids, summary->n, field->id))
         return true;
     for (size_t i = 0; i < field->type->n_children; i++)
         if (is_written(&field->type->children[i], summary))
@@ -155,7 +155,7 @@ static bool is_written(const qv__field *field, const qv__file_summary *summary)
 
 static const qv__field *sibling_of_name(const qv__schema *now, int32_t parent, const char *name)
 {
-    const qv__field *within = parent < 0 ? NULL : find_field(now->fields, now->n_fields, parent);
+    const qv__field *within = parent < 0 ? NULL : qv__field_with_id(now->fields, now->n_fields, parent);
     const qv__field *fields = within ? within->type->children : now->fields;
     size_t n = within ? within->type->n_children : parent < 0 ? now->n_fields : 0;
 
@@ -175,7 +175,7 @@ static qv_status check_written(qv__edit *edit, const qv__field *fields, size_t n
     for (size_t i = 0; i < n; i++) {
         if (!is_written(&fields[i], summary))
             continue;
-        const qv__field *now = find_field(schema->fields, schema->n_fields, fields[i].id);
+        const qv__field *now = qv__field_with_id(schema->fields, schema->n_fields, fields[i].id);
         if (!now && sibling_of_name(schema, parent, fields[i].name))
             return qv__edit_conflict(edit, err, "another writer changed the type of column \"%.100s\" meanwhile",
                                      fields[i].name);

@@ -27,29 +27,9 @@ static qv_status put(editor *e, ProtobufCBinaryData packed, qv_error *err)
 
 /* ------------------------------------------------------------------ fields */
 
-static bool contains(const int32_t *ids, size_t n, int32_t id)
-{
-    for (size_t i = 0; i < n; i++)
-        if (ids[i] == id)
-            return true;
-    return false;
-}
-
-static const qv__field *find_field(const qv__field *fields, size_t n, int32_t id)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (fields[i].id == id)
-            return &fields[i];
-        const qv__field *below = find_field(fields[i].type->children, fields[i].type->n_children, id);
-        if (below)
-            return below;
-    }
-    return NULL;
-}
-
 static bool is_below(const qv__field *field, const int32_t *ids, size_t n)
 {
-    if (contains(ids, n, field->id))
+    if (qv__has_field_id(ids, n, field->id))
         return true;
     for (size_t i = 0; i < field->type->n_children; i++)
         if (is_below(&field->type->children[i], ids, n))
@@ -60,7 +40,7 @@ static bool is_below(const qv__field *field, const int32_t *ids, size_t n)
 static bool fields_exist(const qv__index_entry *entry, const qv__schema *schema)
 {
     for (size_t i = 0; i < entry->n_fields; i++)
-        if (!find_field(schema->fields, schema->n_fields, entry->fields[i]))
+        if (!qv__field_with_id(schema->fields, schema->n_fields, entry->fields[i]))
             return false;
     return true;
 }
@@ -69,8 +49,8 @@ static bool fields_exist(const qv__index_entry *entry, const qv__schema *schema)
 static bool looks_at(const editor *e, const qv__index_entry *entry, const int32_t *ids, size_t n)
 {
     for (size_t i = 0; i < entry->n_fields; i++) {
-        const qv__field *field = find_field(e->schema->fields, e->schema->n_fields, entry->fields[i]);
-        if (contains(ids, n, entry->fields[i]) || (field && is_below(field, ids, n)))
+        const qv__field *field = qv__field_with_id(e->schema->fields, e->schema->n_fields, entry->fields[i]);
+        if (qv__has_field_id(ids, n, entry->fields[i]) || (field && is_below(field, ids, n)))
             return true;
     }
     return false;
@@ -268,7 +248,7 @@ static bool is_replaced(const qv__change *change, const qv__index_entry *entry)
 static const char *place_of(const qv__fragment *f, int32_t id)
 {
     for (size_t i = 0; i < f->n_files; i++)
-        if (contains(f->files[i].field_ids, f->files[i].n_fields, id))
+        if (qv__has_field_id(f->files[i].field_ids, f->files[i].n_fields, id))
             return f->files[i].path;
     return NULL;
 }
@@ -293,7 +273,7 @@ static bool is_outdated(const editor *e, const qv__index_entry *entry, uint32_t 
     if (old == SIZE_MAX || now == SIZE_MAX)
         return old != now; /* gone in one of them; in neither: not ours to judge */
     for (size_t i = 0; i < entry->n_fields; i++) {
-        const qv__field *field = find_field(e->schema->fields, e->schema->n_fields, entry->fields[i]);
+        const qv__field *field = qv__field_with_id(e->schema->fields, e->schema->n_fields, entry->fields[i]);
         if (field && !same_places(field, &e->edit->base->fragments[old], &e->edit->on->fragments[now]))
             return true;
     }

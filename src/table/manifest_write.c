@@ -30,17 +30,6 @@ static qv_status append_framed(const ProtobufCMessage *message, qv__buffer *out,
     return QV_OK;
 }
 
-static qv_status append_section(const uint8_t *bytes, size_t len, qv__buffer *out, qv_error *err)
-{
-    uint8_t prefix[4];
-
-    if (len > UINT32_MAX)
-        return qv__fail(err, QV_LIMIT, "a section of %zu bytes", len);
-    qv__store_u32(prefix, (uint32_t) len);
-    QV_TRY(qv__buffer_append(out, prefix, sizeof prefix, err));
-    return qv__buffer_append(out, bytes, len, err);
-}
-
 /* ------------------------------------------------------------------ the message */
 
 #define FRAGMENT_TAG 0x12 /* field 2, bytes */
@@ -352,7 +341,7 @@ static qv_status append_indices(next_head *next, qv__buffer *out, qv_error *err)
         return QV_OK;
     next->head.has_index_section = true;
     next->head.index_section = out->len;
-    return same ? append_section(from->indices.data, from->indices.len, out, err)
+    return same ? qv__append_section(from->indices.data, from->indices.len, out, err)
                 : append_framed(&section.base, out, err);
 }
 
@@ -361,7 +350,8 @@ static qv_status append_transaction(next_head *next, const qv__buffer *transacti
     next->head.has_old_transaction_section = false;
     next->head.has_transaction_section = transaction->len <= MAX_INLINE_BYTES;
     next->head.transaction_section = out->len;
-    return next->head.has_transaction_section ? append_section(transaction->data, transaction->len, out, err) : QV_OK;
+    return next->head.has_transaction_section ? qv__append_section(transaction->data, transaction->len, out, err)
+                                              : QV_OK;
 }
 
 qv_status qv__change_manifest(qv__edit *edit, const qv__manifest *restored, uint64_t read_version, const char *uuid,

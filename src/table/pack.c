@@ -23,6 +23,17 @@ qv_status qv__unpack_fragment(ProtobufCBinaryData packed, qv__arena *arena, Lanc
     return QV_OK;
 }
 
+qv_status qv__append_section(const uint8_t *bytes, size_t len, qv__buffer *out, qv_error *err)
+{
+    uint8_t prefix[4];
+
+    if (len > UINT32_MAX)
+        return qv__fail(err, QV_LIMIT, "a section of %zu bytes", len);
+    qv__store_u32(prefix, (uint32_t) len);
+    QV_TRY(qv__buffer_append(out, prefix, sizeof prefix, err));
+    return qv__buffer_append(out, bytes, len, err);
+}
+
 qv_status qv__pack_metadata(const qv__metadata *metadata, qv__arena *arena, size_t *n,
                             Lance__File__MetadataEntry ***out, qv_error *err)
 {

@@ -142,17 +142,6 @@ static qv_status print_transaction(cloning *c, qv_error *err)
 
 /* ------------------------------------------------------------------ the object */
 
-static qv_status append_framed(const uint8_t *bytes, size_t len, qv__buffer *out, qv_error *err)
-{
-    uint8_t prefix[4];
-
-    if (len > UINT32_MAX)
-        return qv__fail(err, QV_LIMIT, "a section of %zu bytes", len);
-    qv__store_u32(prefix, (uint32_t) len);
-    QV_TRY(qv__buffer_append(out, prefix, sizeof prefix, err));
-    return qv__buffer_append(out, bytes, len, err);
-}
-
 static qv_status print_manifest(cloning *c, qv__buffer *out, qv_error *err)
 {
     qv__section indices = c->spec->from->indices;
@@ -163,17 +152,17 @@ static qv_status print_manifest(cloning *c, qv__buffer *out, qv_error *err)
     c->head.index_section = out->len;
     if (indices.data) {
         QV_TRY(move_indices(c, indices, &packed, err));
-        QV_TRY(append_framed(packed.data, packed.len, out, err));
+        QV_TRY(qv__append_section(packed.data, packed.len, out, err));
     }
     c->head.has_old_transaction_section = false;
     c->head.has_transaction_section = true;
     c->head.transaction_section = out->len;
-    QV_TRY(append_framed(c->transaction.data, c->transaction.len, out, err));
+    QV_TRY(qv__append_section(c->transaction.data, c->transaction.len, out, err));
     qv__store_u64(tail, out->len);
     qv__store_u16(tail + 10, 2);
     memcpy(tail + 12, "LANC", 4);
     QV_TRY(qv__pack(&c->head.base, &c->arena, &packed, err));
-    QV_TRY(append_framed(packed.data, packed.len, out, err));
+    QV_TRY(qv__append_section(packed.data, packed.len, out, err));
     return qv__buffer_append(out, tail, sizeof tail, err);
 }
 

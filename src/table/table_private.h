@@ -257,6 +257,8 @@ void qv__fragment_column_unref(qv__fragment_column *column);
 qv_status qv__pack(const ProtobufCMessage *message, qv__arena *arena, ProtobufCBinaryData *out, qv_error *err);
 qv_status qv__unpack_fragment(ProtobufCBinaryData packed, qv__arena *arena, Lance__Table__DataFragment **out,
                               qv_error *err);
+/* A section of a manifest, [ u32 len | bytes ], at the end of `out`. */
+qv_status qv__append_section(const uint8_t *bytes, size_t len, qv__buffer *out, qv_error *err);
 /* Row ids, and versions by row, in the shortest form that the format has. */
 qv_status qv__row_range_pack(uint64_t first, uint64_t n, qv__arena *arena, ProtobufCBinaryData *out, qv_error *err);
 qv_status qv__row_ids_pack(const uint64_t *ids, uint64_t n, qv__arena *arena, ProtobufCBinaryData *out, qv_error *err);
@@ -264,7 +266,6 @@ qv_status qv__row_versions_pack(const uint64_t *versions, uint64_t n, qv__arena 
                                 qv_error *err);
 qv_status qv__row_version_pack(uint64_t version, uint64_t n, qv__arena *arena, ProtobufCBinaryData *out,
                                qv_error *err); /* the same for all */
-/* Schema fields and metadata as messages; `fields` is the caller's to clear. */
 qv_status qv__pack_metadata(const qv__metadata *metadata, qv__arena *arena, size_t *n,
                             Lance__File__MetadataEntry ***out, qv_error *err);
 
@@ -343,6 +344,8 @@ size_t qv__snapshot_find_fragment(const qv__snapshot *snapshot, uint64_t id);
 qv_status qv__edit_conflict(qv__edit *edit, qv_error *err, const char *format, ...) QV_PRINTF(3, 4);
 
 /* edit_files.c: fragments whose files change */
+bool qv__has_field_id(const int32_t *ids, size_t n, int32_t id);
+const qv__field *qv__field_with_id(const qv__field *fields, size_t n, int32_t id); /* at any depth; NULL: none */
 void qv__new_file_message(const qv__new_file *file, Lance__Table__DataFile *out);
 qv_status qv__edit_join_file(qv__edit *edit, const qv__column_file *joined, Lance__Table__DataFragment *fragment,
                              qv_error *err);

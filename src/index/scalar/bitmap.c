@@ -3,31 +3,9 @@
 #include "index/scalar/bitmap.h"
 #include "index/scalar/sort_private.h"
 
-typedef struct bitmap {
-    qv__segment head;
-    qv__bitmaps file;
-} bitmap;
-
-static bool can_index(const qv__type *type) { return qv__order_of(type) != QV_ORDER_NONE; }
-
-static qv__certainty can_ask(const qv__type *type, qv__ask_kind kind)
+void qv__bitmap_segment_close(qv__segment *segment)
 {
-    switch (kind) {
-    case QV_ASK_RANGE:
-    case QV_ASK_IN:
-    case QV_ASK_IS_NULL:
-    case QV_ASK_NOT_NULL:
-        return can_index(type) ? QV_EXACT : QV_NO_IDEA;
-    case QV_ASK_PREFIX:
-        return type->id == QV_TYPE_UTF8 || type->id == QV_TYPE_LARGE_UTF8 ? QV_EXACT : QV_NO_IDEA;
-    default:
-        return QV_NO_IDEA;
-    }
-}
-
-static void close_segment(qv__segment *segment)
-{
-    bitmap *b = (bitmap *) segment;
+    qv__bitmap_segment *b = (qv__bitmap_segment *) segment;
 
     if (!b)
         return;
@@ -39,7 +17,7 @@ static qv_status open_segment(qv__store *folder, const qv__index_entry *entry, c
                               qv_error *err)
 {
     qv_status st = QV_OK;
-    bitmap *b = NULL;
+    qv__bitmap_segment *b = NULL;
 
     QV_UNUSED(entry);
     QV_CHECK(QV_NEW(&b, 1, err));
@@ -89,7 +67,7 @@ static qv_status answer_list(qv__bitmaps *file, const qv__ask *ask, qv__job *job
 
 static qv_status ask_segment(qv__segment *segment, const qv__ask *ask, qv__job *job, qv__answer *out, qv_error *err)
 {
-    qv__bitmaps *file = &((bitmap *) segment)->file;
+    qv__bitmaps *file = &((qv__bitmap_segment *) segment)->file;
 
     out->certainty = QV_NO_IDEA;
     if (!qv__ask_fits(file->keys->type, ask))
@@ -141,7 +119,7 @@ static qv_status merge(const qv__index_target *target, qv__segment *const *old, 
 
     QV_CHECK(QV_NEW(&files, n_old, err));
     for (size_t i = 0; i < n_old; i++)
-        files[i] = &((bitmap *) old[i])->file;
+        files[i] = &((qv__bitmap_segment *) old[i])->file;
     const qv__type *type = added ? added->type : files[0]->keys->type;
     for (size_t i = 0; i < n_old; i++)
         if (!qv__type_equal(type, files[i]->keys->type))
@@ -165,21 +143,21 @@ done:
 
 /* ------------------------------------------------------------------ care */
 
-static qv_status describe(qv__segment *segment, qv__buffer *json, qv_error *err)
+qv_status qv__bitmap_segment_describe(qv__segment *segment, qv__buffer *json, qv_error *err)
 {
-    const bitmap *b = (const bitmap *) segment;
+    const qv__bitmaps *file = &((const qv__bitmap_segment *) segment)->file;
 
-    return qv__buffer_printf(json, err, "\"num_bitmaps\":%zu", b->file.n + (b->file.null_at >= 0));
+    return qv__buffer_printf(json, err, "\"num_bitmaps\":%zu", file->n + (file->null_at >= 0));
 }
 
-static qv_status prewarm(qv__segment *segment, qv_error *err)
+qv_status qv__bitmap_segment_prewarm(qv__segment *segment, qv_error *err)
 {
-    return qv__bitmaps_prewarm(&((bitmap *) segment)->file, err);
+    return qv__bitmaps_prewarm(&((qv__bitmap_segment *) segment)->file, err);
 }
 
-static qv_status verify(qv__segment *segment, qv__problem_fn problem, void *ctx, qv_error *err)
+qv_status qv__bitmap_segment_verify(qv__segment *segment, qv__problem_fn problem, void *ctx, qv_error *err)
 {
-    return qv__bitmaps_verify(&((bitmap *) segment)->file, problem, ctx, err);
+    return qv__bitmaps_verify(&((qv__bitmap_segment *) segment)->file, problem, ctx, err);
 }
 
 const qv__scalar_kind qv__bitmap_kind = { .kind = QV_INDEX_BITMAP,
@@ -188,13 +166,13 @@ const qv__scalar_kind qv__bitmap_kind = { .kind = QV_INDEX_BITMAP,
                                           .type_url = "/lance.table.BitmapIndexDetails",
                                           .max_version = 0,
                                           .remaps = true,
-                                          .can_index = can_index,
-                                          .can_ask = can_ask,
+                                          .can_index = qv__can_order,
+                                          .can_ask = qv__can_ask_ordered,
                                           .build = build,
                                           .merge = merge,
                                           .open = open_segment,
-                                          .close = close_segment,
+                                          .close = qv__bitmap_segment_close,
                                           .ask = ask_segment,
-                                          .describe = describe,
-                                          .prewarm = prewarm,
-                                          .verify = verify };
+                                          .describe = qv__bitmap_segment_describe,
+                                          .prewarm = qv__bitmap_segment_prewarm,
+                                          .verify = qv__bitmap_segment_verify };

@@ -20,6 +20,16 @@ typedef struct qv__bitmaps {
     size_t n;        /* of them */
     int64_t null_at; /* position of the null key; -1: none */
 } qv__bitmaps;
+/* A segment that is such a file, or begins with one. */
+typedef struct qv__bitmap_segment {
+    qv__segment head;
+    qv__bitmaps file;
+} qv__bitmap_segment;
+void qv__bitmap_segment_close(qv__segment *segment); /* of those that are nothing else */
+qv_status qv__bitmap_segment_describe(qv__segment *segment, qv__buffer *json, qv_error *err);
+qv_status qv__bitmap_segment_prewarm(qv__segment *segment, qv_error *err);
+qv_status qv__bitmap_segment_verify(qv__segment *segment, qv__problem_fn problem, void *ctx, qv_error *err);
+
 /* `type` NULL: as the file says. */
 qv_status qv__bitmaps_open(qv__store *folder, const qv__bitmap_layout *layout, const qv__type *type, qv__bitmaps *out,
                            qv_error *err);

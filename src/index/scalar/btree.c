@@ -4,23 +4,6 @@
 
 #include "index/scalar/btree_private.h"
 
-static bool can_index(const qv__type *type) { return qv__order_of(type) != QV_ORDER_NONE; }
-
-static qv__certainty can_ask(const qv__type *type, qv__ask_kind kind)
-{
-    switch (kind) {
-    case QV_ASK_RANGE:
-    case QV_ASK_IN:
-    case QV_ASK_IS_NULL:
-    case QV_ASK_NOT_NULL:
-        return can_index(type) ? QV_EXACT : QV_NO_IDEA;
-    case QV_ASK_PREFIX:
-        return type->id == QV_TYPE_UTF8 || type->id == QV_TYPE_LARGE_UTF8 ? QV_EXACT : QV_NO_IDEA;
-    default:
-        return QV_NO_IDEA;
-    }
-}
-
 qv_status qv__btree_describe(qv__segment *segment, qv__buffer *json, qv_error *err)
 {
     const qv__btree *b = (const qv__btree *) segment;
@@ -127,8 +110,8 @@ const qv__scalar_kind qv__btree_kind = { .kind = QV_INDEX_BTREE,
                                          .by_address = true,
                                          .address_version = 1,
                                          .remaps = true,
-                                         .can_index = can_index,
-                                         .can_ask = can_ask,
+                                         .can_index = qv__can_order,
+                                         .can_ask = qv__can_ask_ordered,
                                          .build = qv__btree_build,
                                          .merge = qv__btree_merge,
                                          .open = qv__btree_open,

@@ -9,8 +9,7 @@
 #define VERSION_WITH_NULL 1 /* index_version from which on null lists are stored */
 
 typedef struct label_list {
-    qv__segment head;
-    qv__bitmaps file;
+    qv__bitmap_segment base;
     bool knows_nulls;
     qv__row_set nulls;
 } label_list;
@@ -37,7 +36,7 @@ static void close_segment(qv__segment *segment)
 
     if (!l)
         return;
-    qv__bitmaps_clear(&l->file);
+    qv__bitmaps_clear(&l->base.file);
     qv__row_set_clear(&l->nulls);
     qv__free(l);
 }
@@ -51,14 +50,15 @@ static qv_status open_segment(qv__store *folder, const qv__index_entry *entry, c
     if (type && !is_list(type))
         return qv__fail(err, QV_CORRUPT, "a label list indexes a column of type %s", qv__type_name(type->id));
     QV_CHECK(QV_NEW(&l, 1, err));
-    l->head.kind = &qv__label_list_kind;
-    QV_CHECK(qv__bitmaps_open(folder, &qv__bitmap_layout_values, type ? type->children[0].type : NULL, &l->file, err));
-    QV_CHECK(qv__index_row_set(l->file.file, NULLS_KEY, &l->nulls, &l->knows_nulls, err));
+    l->base.head.kind = &qv__label_list_kind;
+    QV_CHECK(
+        qv__bitmaps_open(folder, &qv__bitmap_layout_values, type ? type->children[0].type : NULL, &l->base.file, err));
+    QV_CHECK(qv__index_row_set(l->base.file.file, NULLS_KEY, &l->nulls, &l->knows_nulls, err));
     l->knows_nulls = l->knows_nulls && entry->index_version >= VERSION_WITH_NULL;
-    *out = &l->head;
+    *out = &l->base.head;
     l = NULL;
 done:
-    close_segment(l ? &l->head : NULL);
+    close_segment(l ? &l->base.head : NULL);
     return st;
 }
 
@@ -107,15 +107,15 @@ static qv_status ask_segment(qv__segment *segment, const qv__ask *ask, qv__job *
         out->knows_nulls = true;
         return QV_OK;
     }
-    if ((ask->kind != QV_ASK_HAS_ANY && ask->kind != QV_ASK_HAS_ALL) || !qv__ask_fits(l->file.keys->type, ask))
+    if ((ask->kind != QV_ASK_HAS_ANY && ask->kind != QV_ASK_HAS_ALL) || !qv__ask_fits(l->base.file.keys->type, ask))
         return QV_OK;
     if (ask->kind == QV_ASK_HAS_ALL) {
         if (!values->length)
             return QV_OK; /* every list has all of nothing, the empty ones too */
-        QV_TRY(has_all(&l->file, values, job, out, err));
+        QV_TRY(has_all(&l->base.file, values, job, out, err));
     } else {
         for (int64_t i = 0; i < values->length; i++)
-            QV_TRY(rows_with(&l->file, values, i, job, &out->rows, out, err));
+            QV_TRY(rows_with(&l->base.file, values, i, job, &out->rows, out, err));
     }
     if (l->knows_nulls)
         QV_TRY(qv__row_set_copy(&out->nulls, &l->nulls, err));
@@ -179,7 +179,7 @@ static qv_status merge_nulls(qv__segment *const *old, size_t n_old, qv__keep_fn 
 static qv_status check_types(qv__segment *const *old, size_t n_old, const qv__type *type, qv_error *err)
 {
     for (size_t i = 0; i < n_old; i++)
-        if (!qv__type_equal(type, ((const label_list *) old[i])->file.keys->type))
+        if (!qv__type_equal(type, ((const label_list *) old[i])->base.file.keys->type))
             return qv__fail(err, QV_CORRUPT, "segments of one index have elements of different types");
     return QV_OK;
 }
@@ -193,12 +193,12 @@ static qv_status merge(const qv__index_target *target, qv__segment *const *old, 
     qv__bitmaps **files = NULL;
     qv__row_set nulls = { 0 };
     bool known;
-    const qv__type *type = added ? added->type->children[0].type : ((const label_list *) old[0])->file.keys->type;
+    const qv__type *type = added ? added->type->children[0].type : ((const label_list *) old[0])->base.file.keys->type;
 
     QV_CHECK(check_types(old, n_old, type, err));
     QV_CHECK(QV_NEW(&files, n_old, err));
     for (size_t i = 0; i < n_old; i++)
-        files[i] = &((label_list *) old[i])->file;
+        files[i] = &((label_list *) old[i])->base.file;
     QV_CHECK(merge_nulls(old, n_old, keep, ctx, &nulls, &known, err));
     if (added)
         QV_CHECK(sort_elements(target, added, &nulls, &sorted, err));
@@ -220,25 +220,6 @@ done:
     return st;
 }
 
-/* ------------------------------------------------------------------ care */
-
-static qv_status describe(qv__segment *segment, qv__buffer *json, qv_error *err)
-{
-    const label_list *l = (const label_list *) segment;
-
-    return qv__buffer_printf(json, err, "\"num_bitmaps\":%zu", l->file.n + (l->file.null_at >= 0));
-}
-
-static qv_status prewarm(qv__segment *segment, qv_error *err)
-{
-    return qv__bitmaps_prewarm(&((label_list *) segment)->file, err);
-}
-
-static qv_status verify(qv__segment *segment, qv__problem_fn problem, void *ctx, qv_error *err)
-{
-    return qv__bitmaps_verify(&((label_list *) segment)->file, problem, ctx, err);
-}
-
 const qv__scalar_kind qv__label_list_kind = { .kind = QV_INDEX_LABEL_LIST,
                                               .display = "LabelList",
                                               .stats = "LABEL_LIST",
@@ -252,6 +233,6 @@ const qv__scalar_kind qv__label_list_kind = { .kind = QV_INDEX_LABEL_LIST,
                                               .open = open_segment,
                                               .close = close_segment,
                                               .ask = ask_segment,
-                                              .describe = describe,
-                                              .prewarm = prewarm,
-                                              .verify = verify };
+                                              .describe = qv__bitmap_segment_describe,
+                                              .prewarm = qv__bitmap_segment_prewarm,
+                                              .verify = qv__bitmap_segment_verify };

@@ -6,11 +6,6 @@
 
 static const qv__bitmap_layout layout = { "ngram_postings.lance", "tokens", "posting_list", false };
 
-typedef struct ngram {
-    qv__segment head;
-    qv__bitmaps file;
-} ngram;
-
 static bool can_index(const qv__type *type) { return type->id == QV_TYPE_UTF8 || type->id == QV_TYPE_LARGE_UTF8; }
 
 static bool asks_for_text(qv__ask_kind kind)
@@ -25,21 +20,11 @@ static qv__certainty can_ask(const qv__type *type, qv__ask_kind kind)
 
 /* ------------------------------------------------------------------ opening */
 
-static void close_segment(qv__segment *segment)
-{
-    ngram *n = (ngram *) segment;
-
-    if (!n)
-        return;
-    qv__bitmaps_clear(&n->file);
-    qv__free(n);
-}
-
 static qv_status open_segment(qv__store *folder, const qv__index_entry *entry, const qv__type *type, qv__segment **out,
                               qv_error *err)
 {
     qv_status st = QV_OK;
-    ngram *n = NULL;
+    qv__bitmap_segment *n = NULL;
     qv__type *token = NULL;
 
     QV_UNUSED(entry);
@@ -87,7 +72,7 @@ static qv_status rows_with_all(qv__bitmaps *file, const qv__ngram_set *set, qv__
 static qv_status ask_segment(qv__segment *segment, const qv__ask *ask, qv__job *job, qv__answer *out, qv_error *err)
 {
     qv_status st = QV_OK;
-    qv__bitmaps *file = &((ngram *) segment)->file;
+    qv__bitmaps *file = &((qv__bitmap_segment *) segment)->file;
     qv__ngram_set set = { 0 };
 
     out->certainty = QV_NO_IDEA;
@@ -136,7 +121,7 @@ static qv_status write_all(const qv__index_target *target, qv__segment *const *o
     QV_CHECK(qv__type_new(QV_TYPE_UINT32, &token, err));
     QV_CHECK(QV_NEW(&files, n_old, err));
     for (size_t i = 0; i < n_old; i++)
-        files[i] = &((ngram *) old[i])->file;
+        files[i] = &((qv__bitmap_segment *) old[i])->file;
     if (added)
         QV_CHECK(sort_tokens(target, added, token, &sorted, err));
     qv__bitmap_source rows = {
@@ -160,17 +145,7 @@ static qv_status build(const qv__index_target *target, qv__index_source *source,
 
 static qv_status describe(qv__segment *segment, qv__buffer *json, qv_error *err)
 {
-    return qv__buffer_printf(json, err, "\"num_ngrams\":%zu", ((const ngram *) segment)->file.n);
-}
-
-static qv_status prewarm(qv__segment *segment, qv_error *err)
-{
-    return qv__bitmaps_prewarm(&((ngram *) segment)->file, err);
-}
-
-static qv_status verify(qv__segment *segment, qv__problem_fn problem, void *ctx, qv_error *err)
-{
-    return qv__bitmaps_verify(&((ngram *) segment)->file, problem, ctx, err);
+    return qv__buffer_printf(json, err, "\"num_ngrams\":%zu", ((const qv__bitmap_segment *) segment)->file.n);
 }
 
 const qv__scalar_kind qv__ngram_kind = { .kind = QV_INDEX_NGRAM,
@@ -184,8 +159,8 @@ const qv__scalar_kind qv__ngram_kind = { .kind = QV_INDEX_NGRAM,
                                          .build = build,
                                          .merge = write_all,
                                          .open = open_segment,
-                                         .close = close_segment,
+                                         .close = qv__bitmap_segment_close,
                                          .ask = ask_segment,
                                          .describe = describe,
-                                         .prewarm = prewarm,
-                                         .verify = verify };
+                                         .prewarm = qv__bitmap_segment_prewarm,
+                                         .verify = qv__bitmap_segment_verify };

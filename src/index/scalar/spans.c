@@ -158,3 +158,22 @@ bool qv__span_holds(const qv__value_span *span, const qv__array *a, int64_t i)
 
     return (span->low_open ? low > 0 : low >= 0) && (span->high_open ? high < 0 : high <= 0);
 }
+
+/* ------------------------------------------------------------------ kinds that keep values in order */
+
+bool qv__can_order(const qv__type *type) { return qv__order_of(type) != QV_ORDER_NONE; }
+
+qv__certainty qv__can_ask_ordered(const qv__type *type, qv__ask_kind kind)
+{
+    switch (kind) {
+    case QV_ASK_RANGE:
+    case QV_ASK_IN:
+    case QV_ASK_IS_NULL:
+    case QV_ASK_NOT_NULL:
+        return qv__can_order(type) ? QV_EXACT : QV_NO_IDEA;
+    case QV_ASK_PREFIX:
+        return is_text(type) ? QV_EXACT : QV_NO_IDEA;
+    default:
+        return QV_NO_IDEA;
+    }
+}

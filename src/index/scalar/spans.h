@@ -25,4 +25,8 @@ bool qv__ask_fits(const qv__type *type, const qv__ask *ask);
 bool qv__order_is_nan(const qv__type *type, uint64_t key);
 bool qv__span_holds(const qv__value_span *span, const qv__array *a, int64_t i);
 
+/* can_index and can_ask of kinds that keep all values in order. */
+bool qv__can_order(const qv__type *type);
+qv__certainty qv__can_ask_ordered(const qv__type *type, qv__ask_kind kind);
+
 #endif

@@ -7,17 +7,15 @@
 #include "index/scalar/spans.h"
 #include "index/scalar/zonemap_private.h"
 
-static bool can_index(const qv__type *type) { return qv__order_of(type) != QV_ORDER_NONE; }
-
 static qv__certainty can_ask(const qv__type *type, qv__ask_kind kind)
 {
     switch (kind) {
     case QV_ASK_RANGE:
     case QV_ASK_IN:
-        return can_index(type) ? QV_AT_MOST : QV_NO_IDEA;
+        return qv__can_order(type) ? QV_AT_MOST : QV_NO_IDEA;
     case QV_ASK_IS_NULL:
     case QV_ASK_NOT_NULL:
-        return can_index(type) ? QV_EXACT : QV_NO_IDEA;
+        return qv__can_order(type) ? QV_EXACT : QV_NO_IDEA;
     case QV_ASK_PREFIX:
         return type->id == QV_TYPE_UTF8 || type->id == QV_TYPE_LARGE_UTF8 ? QV_AT_MOST : QV_NO_IDEA;
     default:
@@ -50,7 +48,7 @@ static qv_status read_columns(qv__zonemap *z, const qv__type *type, qv_error *er
     QV_TRY(qv__zones_column(&z->zones, "null_count", &number, &z->null_counts, err));
     QV_TRY(qv__zones_column(&z->zones, "nan_count", &number, &z->nan_counts, err));
     if (!qv__type_equal(z->lows->type, z->highs->type) || (type && !qv__type_equal(type, z->lows->type)) ||
-        !can_index(z->lows->type))
+        !qv__can_order(z->lows->type))
         return qv__fail(err, QV_CORRUPT, "%s: bounds are of type %s", QV_ZONEMAP_FILE,
                         qv__type_name(z->lows->type->id));
     return QV_OK;
@@ -213,7 +211,7 @@ const qv__scalar_kind qv__zonemap_kind = { .kind = QV_INDEX_ZONEMAP,
                                            .max_version = 0,
                                            .by_address = true,
                                            .remaps = false,
-                                           .can_index = can_index,
+                                           .can_index = qv__can_order,
                                            .can_ask = can_ask,
                                            .build = qv__zonemap_build,
                                            .merge = qv__zonemap_merge,
