@@ -120,38 +120,11 @@ static qv__stream *make_rows(qvt_rng *rng, int64_t first, int64_t n)
 
 static int some(qvt_rng *rng, int n) { return (int) qvt_rng_below(rng, (uint64_t) n); }
 
-static void print_leaf(qvt_rng *rng, char *out, size_t size)
+static void print_number_leaf(qvt_rng *rng, char *out, size_t size)
 {
     int x = some(rng, 220) - 110, y = some(rng, 220) - 110, v = some(rng, 320);
-    static const char *const plain[] = {
-        "a IS NULL",
-        "a IS NOT NULL",
-        "f = 0.0",
-        "f <= -0.0",
-        "f IS NULL",
-        "f > 0.0",
-        "f < 0.0",
-        "b",
-        "NOT b",
-        "b IS TRUE",
-        "b IS FALSE",
-        "b IS NOT TRUE",
-        "b IS NULL",
-        "b = false",
-        "st.x IS NULL",
-        "st IS NULL",
-        "s IS NOT NULL",
-        "id % 3 = 1",
-        "a IN (1, NULL)",
-        "a NOT IN (1, NULL)",
-        "f = CAST('NaN' AS DOUBLE)",
-        "f >= CAST('Infinity' AS DOUBLE)",
-        "NOT (f < CAST('NaN' AS DOUBLE))",
-        "a + 1 > 50",
-        "s = NULL",
-    };
 
-    switch (some(rng, 27)) {
+    switch (some(rng, 16)) {
     case 0:
         snprintf(out, size, "a = %d", x);
         break;
@@ -183,53 +156,96 @@ static void print_leaf(qvt_rng *rng, char *out, size_t size)
         snprintf(out, size, "f >= %d AND f < %d", x / 4, y / 4);
         break;
     case 10:
-        snprintf(out, size, "s = 'v%d'", v);
-        break;
-    case 11:
-        snprintf(out, size, "s LIKE 'v%d%%'", v / 10);
-        break;
-    case 12:
-        snprintf(out, size, "starts_with(s, 'v%d')", v / 10);
-        break;
-    case 13:
-        snprintf(out, size, "s LIKE '%%%d'", v % 10);
-        break;
-    case 14:
-        snprintf(out, size, "s > 'v%d'", v);
-        break;
-    case 15:
-        snprintf(out, size, "s IN ('v%d', 'v%d', 'x')", v, v / 2);
-        break;
-    case 16:
-        snprintf(out, size, "s NOT LIKE 'v%d%%'", v / 10);
-        break;
-    case 17:
         snprintf(out, size, "st.x = %d", x);
         break;
-    case 18:
+    case 11:
         snprintf(out, size, "st.x > %d", x);
         break;
-    case 19:
-        snprintf(out, size, "st.y = 'v%d'", v);
-        break;
-    case 20:
+    case 12:
         snprintf(out, size, "`odd name` = %d", v % 60);
         break;
-    case 21:
+    case 13:
         snprintf(out, size, "id < %d", v * 20);
         break;
-    case 22:
+    case 14:
         snprintf(out, size, "t > timestamp '2020-01-0%d 12:00:00'", 1 + some(rng, 9));
         break;
-    case 23:
+    default:
         snprintf(out, size, "a = %d.0", x);
+    }
+}
+
+static void print_text_leaf(qvt_rng *rng, char *out, size_t size)
+{
+    int v = some(rng, 320);
+
+    switch (some(rng, 9)) {
+    case 0:
+        snprintf(out, size, "s = 'v%d'", v);
         break;
-    case 24:
-        snprintf(out, size, "contains(s, '%d')", v);
+    case 1:
+        snprintf(out, size, "s LIKE 'v%d%%'", v / 10);
+        break;
+    case 2:
+        snprintf(out, size, "starts_with(s, 'v%d')", v / 10);
+        break;
+    case 3:
+        snprintf(out, size, "s LIKE '%%%d'", v % 10);
+        break;
+    case 4:
+        snprintf(out, size, "s > 'v%d'", v);
+        break;
+    case 5:
+        snprintf(out, size, "s IN ('v%d', 'v%d', 'x')", v, v / 2);
+        break;
+    case 6:
+        snprintf(out, size, "s NOT LIKE 'v%d%%'", v / 10);
+        break;
+    case 7:
+        snprintf(out, size, "st.y = 'v%d'", v);
         break;
     default:
-        snprintf(out, size, "%s", plain[qvt_rng_below(rng, QV_COUNT_OF(plain))]);
+        snprintf(out, size, "contains(s, '%d')", v);
     }
+}
+
+static void print_leaf(qvt_rng *rng, char *out, size_t size)
+{
+    static const char *const plain[] = {
+        "a IS NULL",
+        "a IS NOT NULL",
+        "f = 0.0",
+        "f <= -0.0",
+        "f IS NULL",
+        "f > 0.0",
+        "f < 0.0",
+        "b",
+        "NOT b",
+        "b IS TRUE",
+        "b IS FALSE",
+        "b IS NOT TRUE",
+        "b IS NULL",
+        "b = false",
+        "st.x IS NULL",
+        "st IS NULL",
+        "s IS NOT NULL",
+        "id % 3 = 1",
+        "a IN (1, NULL)",
+        "a NOT IN (1, NULL)",
+        "f = CAST('NaN' AS DOUBLE)",
+        "f >= CAST('Infinity' AS DOUBLE)",
+        "NOT (f < CAST('NaN' AS DOUBLE))",
+        "a + 1 > 50",
+        "s = NULL",
+    };
+    int kind = some(rng, 27);
+
+    if (kind < 16)
+        print_number_leaf(rng, out, size);
+    else if (kind < 25)
+        print_text_leaf(rng, out, size);
+    else
+        snprintf(out, size, "%s", plain[qvt_rng_below(rng, QV_COUNT_OF(plain))]);
 }
 
 static void print_condition(qvt_rng *rng, int depth, char *out, size_t size)

@@ -387,87 +387,115 @@ static qv__column_file write_numbers(qv__store *store, qv__snapshot *s, const qv
     return made;
 }
 
-/* A computed column for both fragments, a column of nulls, a replaced one, and their end. */
-static void test_columns(void **state)
+/* A computed column for both fragments, and an index over it. */
+static void join_column(qv__store *store, qv__snapshot **s, const qv__schema *all, const qv__schema *added)
 {
-    qv__snapshot *s;
-    qv__store *store = make_table(2, 10, true, &s);
-    qv__schema *all, *added;
+    qv__column_file files[2];
     uint64_t updated[10];
 
-    (void) state;
-    with_column(s, "extra", &all, &added);
-    assert_int_equal(added->fields[0].id, 4);
-    qv__column_file files[2];
     for (uint64_t i = 0; i < 2; i++)
-        files[i] = write_numbers(store, s, added, i, 100 * (int32_t) i, 10);
+        files[i] = write_numbers(store, *s, added, i, 100 * (int32_t) i, 10);
     qv__change merge = { .operation = QV_OP_MERGE,
                          .stored = all,
                          .preserves_nullability = true,
                          .column_files = files,
                          .n_column_files = 2 };
-    commit(store, &s, &merge);
-    assert_int_equal(qv__snapshot_fragment(s, 1)->n_files, 2);
-    expect_number(s, "extra", 1, 7, 107);
-    QVT_OK(qv__snapshot_row_versions(s, 0, 0, 10, NULL, updated, &err));
+    commit(store, s, &merge);
+    assert_int_equal(qv__snapshot_fragment(*s, 1)->n_files, 2);
+    expect_number(*s, "extra", 1, 7, 107);
+    QVT_OK(qv__snapshot_row_versions(*s, 0, 0, 10, NULL, updated, &err));
     assert_int_equal(updated[3], 2);
     for (size_t i = 0; i < 2; i++)
         qv__new_file_clear(&files[i].file);
-    add_index(store, &s, "numbers", 4, "/lance.table.BTreeIndexDetails", 1, 9);
+    add_index(store, s, "numbers", 4, "/lance.table.BTreeIndexDetails", 1, 9);
+}
 
-    /* in place, some rows of fragment 1 */
+/* In place, some rows of fragment 1. */
+static void update_column(qv__store *store, qv__snapshot **s, const qv__schema *added)
+{
+    uint64_t updated[10];
     roaring_bitmap_t *rows = rows_of(0, 5);
     qv__row_deletion which = { 1, rows };
-    files[0] = write_numbers(store, s, added, 1, 500, 10);
+    qv__column_file file = write_numbers(store, *s, added, 1, 500, 10);
     qv__change update = { .operation = QV_OP_UPDATE,
                           .columns_mode = true,
                           .fields_modified = &added->fields[0].id,
                           .n_fields_modified = 1,
                           .deletions = &which,
                           .n_deletions = 1,
-                          .column_files = files,
+                          .column_files = &file,
                           .n_column_files = 1 };
-    commit(store, &s, &update);
-    assert_int_equal(qv__snapshot_fragment(s, 1)->n_files, 2); /* the file of the old values is gone */
-    expect_number(s, "extra", 1, 7, 507);
-    expect_number(s, "extra", 0, 7, 7);
-    QVT_OK(qv__snapshot_row_versions(s, 1, 0, 10, NULL, updated, &err));
+
+    commit(store, s, &update);
+    assert_int_equal(qv__snapshot_fragment(*s, 1)->n_files, 2); /* the file of the old values is gone */
+    expect_number(*s, "extra", 1, 7, 507);
+    expect_number(*s, "extra", 0, 7, 7);
+    QVT_OK(qv__snapshot_row_versions(*s, 1, 0, 10, NULL, updated, &err));
     assert_int_equal(updated[4], 4);
     assert_int_equal(updated[5], 2);
-    EXPECT_COVERS(s, "numbers", 0);
-    qv__new_file_clear(&files[0].file);
+    EXPECT_COVERS(*s, "numbers", 0);
+    qv__new_file_clear(&file.file);
     roaring_bitmap_free(rows);
+}
 
-    /* replaced */
-    files[0] = write_numbers(store, s, added, 0, 900, 10);
-    qv__change replace = { .operation = QV_OP_REPLACEMENT, .column_files = files, .n_column_files = 1 };
-    commit(store, &s, &replace);
-    expect_number(s, "extra", 0, 7, 907);
-    assert_int_equal(find_index(s, "numbers")->n_fragments, 0);
-    qv__new_file_clear(&files[0].file);
+static void replace_column(qv__store *store, qv__snapshot **s, const qv__schema *added)
+{
+    qv__column_file file = write_numbers(store, *s, added, 0, 900, 10);
+    qv__change replace = { .operation = QV_OP_REPLACEMENT, .column_files = &file, .n_column_files = 1 };
 
-    /* dropped: the files of this column alone and its index go */
+    commit(store, s, &replace);
+    expect_number(*s, "extra", 0, 7, 907);
+    assert_int_equal(find_index(*s, "numbers")->n_fragments, 0);
+    qv__new_file_clear(&file.file);
+}
+
+/* The files of this column alone and its index go. */
+static void drop_column(qv__store *store, qv__snapshot **s, const qv__schema *all)
+{
     qv__schema *before;
+
     QVT_OK(qv__schema_new(all->fields, 4, NULL, &before, &err));
     qv__change project = { .operation = QV_OP_PROJECT, .stored = before, .preserves_nullability = true };
-    commit(store, &s, &project);
-    assert_int_equal(qv__snapshot_schema(s)->n_fields, 4);
-    assert_int_equal(qv__snapshot_fragment(s, 0)->n_files, 1);
-    assert_null(find_index(s, "numbers"));
-    EXPECT_RANGES(s, { { 0, 20 } });
+    commit(store, s, &project);
+    assert_int_equal(qv__snapshot_schema(*s)->n_fields, 4);
+    assert_int_equal(qv__snapshot_fragment(*s, 0)->n_files, 1);
+    assert_null(find_index(*s, "numbers"));
+    EXPECT_RANGES(*s, { { 0, 20 } });
     qv__schema_unref(before);
-    qv__schema_unref(added);
-    qv__schema_unref(all);
+}
 
-    /* nulls: no file */
-    with_column(s, "nothing", &all, &added);
+/* A column of nulls has no file. */
+static void add_nulls(qv__store *store, qv__snapshot **s)
+{
+    qv__schema *all, *added;
+    uint64_t updated[10];
+
+    with_column(*s, "nothing", &all, &added);
     qv__change nulls = { .operation = QV_OP_MERGE, .stored = all, .preserves_nullability = true };
-    commit(store, &s, &nulls);
-    expect_number(s, "nothing", 1, 3, -1);
-    QVT_OK(qv__snapshot_row_versions(s, 0, 0, 10, NULL, updated, &err));
+    commit(store, s, &nulls);
+    expect_number(*s, "nothing", 1, 3, -1);
+    QVT_OK(qv__snapshot_row_versions(*s, 0, 0, 10, NULL, updated, &err));
     assert_int_equal(updated[3], 5);
     qv__schema_unref(added);
     qv__schema_unref(all);
+}
+
+static void test_columns(void **state)
+{
+    qv__snapshot *s;
+    qv__store *store = make_table(2, 10, true, &s);
+    qv__schema *all, *added;
+
+    (void) state;
+    with_column(s, "extra", &all, &added);
+    assert_int_equal(added->fields[0].id, 4);
+    join_column(store, &s, all, added);
+    update_column(store, &s, added);
+    replace_column(store, &s, added);
+    drop_column(store, &s, all);
+    qv__schema_unref(added);
+    qv__schema_unref(all);
+    add_nulls(store, &s);
     qv__snapshot_unref(s);
     qv__store_unref(store);
 }

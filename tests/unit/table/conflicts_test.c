@@ -122,105 +122,146 @@ static qv__schema *with_extra(qv__snapshot *base)
     return schema;
 }
 
+/* Everything that a change of one letter points to. */
+typedef struct draft {
+    qv__change change;
+    uint64_t fragment;
+    uint32_t covered[2];
+    int32_t vector, text, json; /* field ids */
+    roaring_bitmap_t *rows;
+    qv__row_deletion deletion;
+    qv__new_fragments fragments;
+    qv__column_file file;
+    qv__schema *schema;
+    qv_pair pair;
+    qv__config_update update;
+    qv__index_entry entry;
+    qv__rewrite_group group;
+} draft;
+
+static void init_draft(draft *d, const side *who)
+{
+    uint32_t first_row = who->mine || who->same_rows ? 0 : 5;
+
+    *d = (draft){ .fragment = fragment_of(who), .covered = { 0, 1 }, .vector = 2, .text = 1, .json = 3 };
+    d->change.preserves_nullability = true;
+    d->change.fragments = &d->fragments;
+    d->rows = roaring_bitmap_from_range(first_row, first_row + 2, 1);
+    d->deletion = (qv__row_deletion){ d->fragment, d->rows };
+    d->pair = (qv_pair){ who->shared || who->mine ? "key" : "other key", "value" };
+    d->update = (qv__config_update){ .kind = QV_METADATA_CONFIG, .pairs = &d->pair, .n = 1 };
+    d->entry = (qv__index_entry){ .name = who->shared || who->mine ? "i" : "other i",
+                                  .fields = who->shared ? &d->vector : &d->text,
+                                  .n_fields = 1,
+                                  .fragments = who->shared ? d->covered : &d->covered[d->fragment],
+                                  .n_fragments = who->shared ? 2 : 1,
+                                  .type_url = "/lance.table.BitmapIndexDetails" };
+    memset(d->entry.uuid, who->mine ? 1 : 2, 16);
+    d->group = (qv__rewrite_group){ &d->fragment, 1, 0, 1 };
+}
+
+/* Changes of rows and of fragments. False: the letter is none of these. */
+static bool change_rows(draft *d, char op, const side *who, qv__store *store, qv__snapshot *base)
+{
+    qv__change *change = &d->change;
+
+    switch (op) {
+    case 'A':
+        change->operation = QV_OP_APPEND;
+        d->fragments = write_ids(store, base, 500, 5);
+        return true;
+    case 'U':
+        d->fragments = write_ids(store, base, 600, 2);
+        change->fields_modified = who->shared ? &d->json : &d->text;
+        change->n_fields_modified = 1;
+        /* fall through */
+    case 'D':
+        change->operation = op == 'U' ? QV_OP_UPDATE : QV_OP_DELETE;
+        change->deletions = &d->deletion;
+        change->n_deletions = 1;
+        return true;
+    case 'C':
+    case 'L':
+        change->operation = op == 'C' ? QV_OP_UPDATE : QV_OP_REPLACEMENT;
+        change->columns_mode = op == 'C';
+        d->file = write_vectors(store, base, d->fragment);
+        change->column_files = &d->file;
+        change->n_column_files = 1;
+        change->fields_modified = &d->vector;
+        change->n_fields_modified = 1;
+        return true;
+    case 'W':
+        change->operation = QV_OP_REWRITE;
+        d->fragments = write_ids(store, base, (int64_t) d->fragment * ROWS, ROWS);
+        d->fragments.items[0].id = who->mine ? 2 : 3;
+        change->groups = &d->group;
+        change->n_groups = 1;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Changes of the table as a whole. */
+static void change_table(draft *d, char op, qv__store *store, qv__snapshot *base)
+{
+    qv__change *change = &d->change;
+
+    switch (op) {
+    case 'I':
+        change->operation = QV_OP_CREATE_INDEX;
+        change->new_indices = &d->entry;
+        change->n_new_indices = 1;
+        break;
+    case 'O':
+        change->operation = QV_OP_OVERWRITE;
+        d->fragments = write_ids(store, base, 700, 7);
+        change->stored = qv__snapshot_stored_schema(base);
+        break;
+    case 'M':
+        change->operation = QV_OP_MERGE;
+        change->stored = d->schema = with_extra(base);
+        break;
+    case 'P':
+        change->operation = QV_OP_PROJECT;
+        QVT_OK(qv__schema_new(qv__snapshot_stored_schema(base)->fields, 3, NULL, &d->schema, &err));
+        change->stored = d->schema;
+        break;
+    case 'K':
+        change->operation = QV_OP_CONFIG;
+        change->updates = &d->update;
+        change->n_updates = 1;
+        break;
+    case 'T':
+        change->operation = QV_OP_RESTORE;
+        change->restore_version = 1;
+        break;
+    default:
+        change->operation = QV_OP_RESERVE;
+        change->reserve = 1;
+    }
+}
+
 /* Makes the change of a letter on `base` and tries to commit it. */
 static qv_status run(char op, const side *who, qv__store *store, qv__snapshot *base, qv__snapshot **out,
                      qv__commit_end *end)
 {
-    uint64_t fragment = fragment_of(who);
-    uint32_t first_row = who->mine || who->same_rows ? 0 : 5, covered[] = { 0, 1 };
-    roaring_bitmap_t *rows = roaring_bitmap_from_range(first_row, first_row + 2, 1);
-    qv__row_deletion deletion = { fragment, rows };
-    qv__new_fragments fragments = { 0 };
-    qv__column_file file = { 0 };
-    qv__schema *schema = NULL;
-    int32_t vector = 2, text = 1, json = 3;
-    const qv_pair pair = { who->shared || who->mine ? "key" : "other key", "value" };
-    qv__config_update update = { .kind = QV_METADATA_CONFIG, .pairs = &pair, .n = 1 };
-    qv__index_entry entry = { .name = who->shared || who->mine ? "i" : "other i",
-                              .fields = who->shared ? &vector : &text,
-                              .n_fields = 1,
-                              .fragments = who->shared ? covered : &covered[fragment],
-                              .n_fragments = who->shared ? 2 : 1,
-                              .type_url = "/lance.table.BitmapIndexDetails" };
-    qv__rewrite_group group = { &fragment, 1, 0, 1 };
-    qv__change change = { .preserves_nullability = true, .fragments = &fragments };
+    draft d;
 
-    memset(entry.uuid, who->mine ? 1 : 2, 16);
-    switch (op) {
-    case 'A':
-        change.operation = QV_OP_APPEND;
-        fragments = write_ids(store, base, 500, 5);
-        break;
-    case 'U':
-        fragments = write_ids(store, base, 600, 2);
-        change.fields_modified = who->shared ? &json : &text;
-        change.n_fields_modified = 1;
-        /* fall through */
-    case 'D':
-        change.operation = op == 'U' ? QV_OP_UPDATE : QV_OP_DELETE;
-        change.deletions = &deletion;
-        change.n_deletions = 1;
-        break;
-    case 'C':
-    case 'L':
-        change.operation = op == 'C' ? QV_OP_UPDATE : QV_OP_REPLACEMENT;
-        change.columns_mode = op == 'C';
-        file = write_vectors(store, base, fragment);
-        change.column_files = &file;
-        change.n_column_files = 1;
-        change.fields_modified = &vector;
-        change.n_fields_modified = 1;
-        break;
-    case 'I':
-        change.operation = QV_OP_CREATE_INDEX;
-        change.new_indices = &entry;
-        change.n_new_indices = 1;
-        break;
-    case 'W':
-        change.operation = QV_OP_REWRITE;
-        fragments = write_ids(store, base, (int64_t) fragment * ROWS, ROWS);
-        fragments.items[0].id = who->mine ? 2 : 3;
-        change.groups = &group;
-        change.n_groups = 1;
-        break;
-    case 'O':
-        change.operation = QV_OP_OVERWRITE;
-        fragments = write_ids(store, base, 700, 7);
-        change.stored = qv__snapshot_stored_schema(base);
-        break;
-    case 'M':
-        change.operation = QV_OP_MERGE;
-        change.stored = schema = with_extra(base);
-        break;
-    case 'P':
-        change.operation = QV_OP_PROJECT;
-        QVT_OK(qv__schema_new(qv__snapshot_stored_schema(base)->fields, 3, NULL, &schema, &err));
-        change.stored = schema;
-        break;
-    case 'K':
-        change.operation = QV_OP_CONFIG;
-        change.updates = &update;
-        change.n_updates = 1;
-        break;
-    case 'T':
-        change.operation = QV_OP_RESTORE;
-        change.restore_version = 1;
-        break;
-    default:
-        change.operation = QV_OP_RESERVE;
-        change.reserve = 1;
-    }
-    qv_status st = qv__commit(store, base, &change, NULL, out, end, &err);
+    init_draft(&d, who);
+    if (!change_rows(&d, op, who, store, base))
+        change_table(&d, op, store, base);
+    qv_status st = qv__commit(store, base, &d.change, NULL, out, end, &err);
     assert_int_equal(end->committed, st == QV_OK);
     if (st == QV_OK) {
-        qv__new_fragments_clear(&fragments);
-        qv__new_file_clear(&file.file);
+        qv__new_fragments_clear(&d.fragments);
+        qv__new_file_clear(&d.file.file);
     } else {
-        qv__new_fragments_discard(store, &fragments);
-        qv__new_file_discard(store, &file.file);
+        qv__new_fragments_discard(store, &d.fragments);
+        qv__new_file_discard(store, &d.file.file);
     }
-    qv__schema_unref(schema);
-    roaring_bitmap_free(rows);
+    qv__schema_unref(d.schema);
+    roaring_bitmap_free(d.rows);
     return st;
 }
 
