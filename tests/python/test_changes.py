@@ -128,7 +128,7 @@ def test_upsert(m):
 
 def test_insert_if_absent(m):
     result = m.merge_insert("id").when_not_matched_insert_all().execute([{"id": 1, "s": "x"}])
-    assert (result.version, result.num_updated_rows, result.num_inserted_rows) == (2, 0, 0)
+    assert (result.version, result.num_updated_rows, result.num_inserted_rows, result.num_rows) == (2, 0, 0, 0)
     assert ids(m) == [0, 1, 2]
     m.merge_insert("id").when_not_matched_insert_all().execute([{"id": 1, "s": "x"}, {"id": 5, "s": "y"}])
     assert ids(m) == [0, 1, 2, 5]

@@ -103,8 +103,8 @@ class RowChanges(Writable):
         else:
             stream = _data.fit_table(_data.to_stream(data), schema, on_bad_vectors, fill_value)
         result = told(lambda: self._inner.merge(stream, on, options, limit))
-        version, updated, inserted, deleted, rows, attempts = result
-        return MergeResult(version, updated, inserted, deleted, attempts, rows)
+        version, updated, inserted, deleted, _, attempts = result
+        return MergeResult(version, updated, inserted, deleted, attempts, updated + inserted)
 
 
 class ColumnChanges(Writable):
