@@ -620,7 +620,7 @@ typedef struct qv_index_options {
     bool keep_existing;          /* QV_EXISTS when an index of that name exists, instead of replacing it */
     bool untrained;              /* registers the index without rows; optimize fills it */
     const char *json_path;       /* JSON: "$.a.b" */
-    qv_index_kind json_kind;     /* JSON: the kind over the values; AUTO: BTREE */
+    qv_index_kind json_kind;     /* JSON: BTREE or BITMAP over the values; AUTO: BTREE, BITMAP with stable row ids */
     uint64_t rows_per_zone;      /* ZONEMAP, BLOOMFILTER; 0: 8,192 */
     uint64_t memory_limit_bytes; /* of the build; 0: 1 GiB. More is sorted on disk */
     qv_job job;

@@ -31,15 +31,20 @@ static const base_kind *base_of(const qv__scalar_kind *kind)
     return NULL;
 }
 
-static qv_status base_of_options(const qv_index_options *options, const base_kind **out, qv_error *err)
+/* The reference neither makes nor extends a BTREE inside a JSON index where row ids are stable: one would keep it from extending
+ * any index of the table. */
+static qv_status base_of_options(const qv_index_options *options, bool stable, const base_kind **out, qv_error *err)
 {
-    qv_index_kind wanted = options && options->json_kind != QV_INDEX_AUTO ? options->json_kind : QV_INDEX_BTREE;
+    qv_index_kind otherwise = stable ? QV_INDEX_BITMAP : QV_INDEX_BTREE,
+                  wanted = options && options->json_kind != QV_INDEX_AUTO ? options->json_kind : otherwise;
     const qv__scalar_kind *kind = qv__scalar_kind_of(wanted);
 
     *out = kind ? base_of(kind) : NULL;
     if (!*out)
         return qv__fail(err, QV_UNSUPPORTED, "a JSON index stands on a BTREE or a BITMAP, not on %s",
                         kind ? kind->stats : "another kind");
+    if (stable && wanted == QV_INDEX_BTREE)
+        return qv__fail(err, QV_UNSUPPORTED, "a JSON index stands on a BITMAP in tables with stable row ids");
     if (!options || !options->json_path)
         return qv__fail(err, QV_INVALID, "a JSON index needs a path into the documents, as in \"$.a\"");
     return QV_OK;
@@ -182,7 +187,7 @@ static qv_status build(const qv__index_target *target, qv__index_source *source,
     const base_kind *base;
     qv__index_target below = *target;
 
-    QV_CHECK(base_of_options(target->options, &base, err));
+    QV_CHECK(base_of_options(target->options, target->stable_row_ids, &base, err));
     below.stable_row_ids = false; /* whatever rows are called, they are not addresses to the kind below */
     QV_CHECK(qv__json_values(source->values, target->options->json_path, NULL, &values, err));
     qv__index_source extracted = { values, values->schema->fields[0].type, source->rows };
