@@ -1,3 +1,4 @@
+/* Option structures of callers that were compiled with another version of the header. */
 #include <string.h>
 
 #include "api/api_private.h"

@@ -1,3 +1,4 @@
+/* What the files of the write buffer share: the records of its journal, the rows that wait, and who may do what with them. */
 #ifndef QV_CHANGE_ROW_BUFFER_PRIVATE_H
 #define QV_CHANGE_ROW_BUFFER_PRIVATE_H
 

@@ -1,3 +1,4 @@
+/* Pages as they lie in a file, for those who copy them. */
 #include "file/stored_pages.h"
 
 #include "file/file_private.h"

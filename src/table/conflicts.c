@@ -6,8 +6,9 @@
  *   D  rows of one fragment: decided when the edit is made         I  both touch an index of one name
  *   K  both set a key                                              P  theirs dropped a field that mine writes
  *
- * Above the table stand: what is unknown conflicts; rows and the enforcement of a key conflict; a projection or merge that may have made a column non-null sends who writes
- * values back to look again; a merge copies the schema's and the fields' metadata, so it cannot pass a change of these. */
+ * Above the table stand: what is unknown conflicts; rows and the enforcement of a key conflict; a projection or merge that may
+ * have made a column non-null sends who writes values back to look again; a merge copies the schema's and the fields' metadata, so
+ * it cannot pass a change of these. */
 #include <stdlib.h>
 
 #include "table/table_private.h"

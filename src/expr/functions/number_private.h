@@ -1,3 +1,4 @@
+/* Numbers: what the files of this group share. */
 #ifndef QV_EXPR_FUNCTIONS_NUMBER_PRIVATE_H
 #define QV_EXPR_FUNCTIONS_NUMBER_PRIVATE_H
 

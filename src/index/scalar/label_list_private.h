@@ -1,3 +1,4 @@
+/* What a LABEL_LIST is built from. */
 #ifndef QV_INDEX_LABEL_LIST_PRIVATE_H
 #define QV_INDEX_LABEL_LIST_PRIVATE_H
 

@@ -1,3 +1,4 @@
+/* Keys of values: what orders as the values do. */
 #include "index/scalar/order.h"
 
 #include <string.h>

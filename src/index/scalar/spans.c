@@ -1,3 +1,4 @@
+/* From questions to spans: where zeros and NaNs of conditions lie in the order of files. */
 #include "index/scalar/spans.h"
 
 #include "base/alloc.h"

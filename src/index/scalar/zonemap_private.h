@@ -1,3 +1,4 @@
+/* A ZONEMAP: of each zone the least and the greatest value, and how many are null or no number. */
 #ifndef QV_INDEX_ZONEMAP_PRIVATE_H
 #define QV_INDEX_ZONEMAP_PRIVATE_H
 

@@ -1,3 +1,4 @@
+/* Zones as they are stored: where they lie, which rows are null, and their summaries. */
 #include "index/scalar/zones.h"
 
 #include <inttypes.h>
