@@ -308,8 +308,8 @@ static const char *const pieces[] = { "Quick",
                                       " ",
                                       "-",
                                       "STRASSE",
-                                      "stra\xc3\x9f"
-                                      "e",
+                                      ("stra\xc3\x9f"
+                                       "e"),
                                       "12345",
                                       "\xe6\x97\xa5\xe6\x9c\xac",
                                       "e",
@@ -354,8 +354,8 @@ static void ask_texts(fixture *f, qv__segment *segment, int64_t from, int64_t to
                                         "ickbro",
                                         "caf\xc3\xa9",
                                         "af\xc3\xa9 ",
-                                        "stra\xc3\x9f"
-                                        "e",
+                                        ("stra\xc3\x9f"
+                                         "e"),
                                         "RASSE1",
                                         "2345",
                                         "\xef\xac\x81n",
