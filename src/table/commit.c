@@ -63,7 +63,7 @@ static qv_status write_transaction(commit *c, const qv__edit *edit, qv_error *er
     if (!same) {
         drop_transaction(c);
         memcpy(c->transaction_path, path, sizeof path);
-        QV_CHECK(qv__store_put(c->table, path, packed.data, packed.len, QV_PUT_REPLACE, err));
+        QV_CHECK(qv__store_put(c->table, path, packed.data, packed.len, QV_PUT_HINT, err));
         c->has_file = true;
     }
     qv__buffer_free(&c->transaction);
