@@ -648,7 +648,9 @@ QV_API qv_status qv_table_prewarm_index(qv_table *table, const char *name, qv_er
 
 typedef struct qv_compact_options {
     size_t struct_size;
-    uint64_t target_rows;        /* rows per fragment; 0: 1,048,576. Fragments below are merged with their neighbours */
+    /* Rows per fragment; 0: 1,048,576. Fragments below are merged with their neighbours; under the default, one of 64 MiB and more
+     * only when they bring a quarter of its rows. */
+    uint64_t target_rows;
     double max_deleted_share;    /* fragments with more deleted rows are rewritten; negative: 0.1 */
     uint64_t max_bytes_per_file; /* 0: 90 GiB */
     bool defer_index_remap;      /* indices keep their files; readers translate through a fragment reuse entry */

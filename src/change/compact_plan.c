@@ -1,6 +1,9 @@
 /* Which fragments are rewritten together. Candidates have too few rows, or too many deleted ones; those that follow one another
  * without a fragment between them that is left alone, and that the same indices know, form a group, and groups are cut where they reach
- * the target. A group of one small fragment is left alone. */
+ * the target. A group of one small fragment is left alone.
+ *
+ * Unless the caller names a target, a large fragment is not written again for the sake of a few rows beside it: it joins its neighbours
+ * when they bring a quarter of its rows. So a row is written again when the table has grown by a quarter, however often it is optimised. */
 #include <math.h>
 
 #include "arrow/compute/values.h"
@@ -9,6 +12,8 @@
 #define DEFAULT_TARGET_ROWS   (UINT64_C(1) << 20)
 #define DEFAULT_DELETED_SHARE 0.1
 #define CONFIG                "lance.compaction."
+#define LARGE_BYTES           (UINT64_C(64) << 20)
+#define WORTH_PART            4
 
 /* ------------------------------------------------------------------ options */
 
@@ -45,6 +50,7 @@ qv_status qv__compact_policy_of(const qv__snapshot *base, const qv_compact_optio
         .max_bytes_per_file =
             options->max_bytes_per_file ? options->max_bytes_per_file : (uint64_t) QV_MIN(bytes, 1e18),
         .max_deleted_share = options->max_deleted_share < 0 ? share : options->max_deleted_share,
+        .spares_large = !options->target_rows,
         .defer_index_remap = options->defer_index_remap || config_flag(base, CONFIG "defer_index_remap", false),
         .no_binary_copy = options->no_binary_copy,
     };
@@ -152,6 +158,33 @@ static qv_status cut_group(planner *p, size_t from, size_t to, qv_error *err)
     return QV_OK;
 }
 
+/* Would [from, to) bring too little to fragment i of it? What does not fit into the target does not count. */
+static bool is_spared(const planner *p, size_t i, size_t from, size_t to)
+{
+    const qv__fragment *f = qv__snapshot_fragment(p->base, i);
+    uint64_t bytes = 0, own = qv__snapshot_live_rows(p->base, i), others = live_rows(p, from, to) - own;
+
+    for (size_t k = 0; k < f->n_files; k++)
+        bytes += f->files[k].size_bytes;
+    if (!p->policy->spares_large || bytes < LARGE_BYTES || has_many_deleted(p, i))
+        return false;
+    return QV_MIN(others, p->policy->target_rows - QV_MIN(own, p->policy->target_rows)) < own / WORTH_PART;
+}
+
+/* Large fragments that are spared part their neighbours. */
+static qv_status part_group(planner *p, size_t from, size_t to, qv_error *err)
+{
+    size_t begin = from;
+
+    for (size_t i = from; i < to; i++) {
+        if (!is_spared(p, i, from, to))
+            continue;
+        QV_TRY(cut_group(p, begin, i, err));
+        begin = i + 1;
+    }
+    return cut_group(p, begin, to, err);
+}
+
 qv_status qv__compact_make_plan(qv__snapshot *base, const qv__compact_policy *policy, qv__rewrite_tasks *out,
                                 qv_error *err)
 {
@@ -168,7 +201,7 @@ qv_status qv__compact_make_plan(qv__snapshot *base, const qv__compact_policy *po
             continue;
         while (to < n && is_candidate(&p, to) && same_indices(&p, from, to))
             to++;
-        QV_CHECK(cut_group(&p, from, to, err));
+        QV_CHECK(part_group(&p, from, to, err));
     }
     *out = p.tasks;
     p.tasks = (qv__rewrite_tasks){ 0 };

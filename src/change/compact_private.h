@@ -10,6 +10,7 @@
 typedef struct qv__compact_policy {
     uint64_t target_rows, max_bytes_per_file;
     double max_deleted_share;
+    bool spares_large; /* see compact_plan.c */
     bool defer_index_remap, no_binary_copy;
 } qv__compact_policy;
 qv_status qv__compact_policy_of(const qv__snapshot *base, const qv_compact_options *options, qv__compact_policy *out,

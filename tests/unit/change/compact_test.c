@@ -3,6 +3,7 @@
 #include "change/compact_private.h"
 #include "index/index.h"
 #include "qvt.h"
+#include "qvt_arrays.h"
 #include "qvt_index.h"
 #include "qvt_table.h"
 #include "qvt_trial.h"
@@ -297,6 +298,79 @@ static void test_binary_copy(void **state)
     fixture_close(&f);
 }
 
+/* Large rows of an id and a vector. */
+static qv__stream *large_rows(int64_t first, int64_t n)
+{
+    qv__type *item = qvt_type(QV_TYPE_FLOAT32, 0, 0), *vector = qvt_list_type(QV_TYPE_FIXED_LIST, item, 65536);
+    qv__schema *schema;
+    qv__field fields[1] = { { 0 } };
+    qv__array *values, *items, *batch;
+    qv__stream *stream;
+    uint8_t *room;
+    size_t bytes = (size_t) n * 65536 * sizeof(float);
+    qvt_rng rng = { 1 + (uint64_t) first };
+
+    QVT_OK(qv__field_init(&fields[0], "v", vector, true, &err));
+    fields[0].id = -1;
+    QVT_OK(qv__schema_new(fields, 1, NULL, &schema, &err));
+    QVT_OK(qv__array_new(vector, n, 1, &values, &err));
+    QVT_OK(qv__array_new(vector->children[0].type, n * 65536, 0, &items, &err));
+    QVT_OK(qv__bytes_new(bytes, &items->buffers[1], &room, &err));
+    for (size_t at = 0; at < bytes; at += 8) {
+        uint64_t bits = qvt_rng_next(&rng) & UINT64_C(0x3fffffff3fffffff); /* no NaN */
+        memcpy(room + at, &bits, 8);
+    }
+    values->children[0] = items;
+    QVT_OK(qv__batch_new(schema, &values, n, &batch, &err));
+    QVT_OK(qv__stream_of(schema, &batch, 1, &stream, &err));
+    qv__array_unref(values);
+    qv__array_unref(batch);
+    qv__field_clear(&fields[0]);
+    qv__schema_unref(schema);
+    qv__type_unref(vector);
+    qv__type_unref(item);
+    return stream;
+}
+
+static void write_large(fixture *f, int64_t first, int64_t n)
+{
+    qv__job job;
+    qv__snapshot *made;
+    qv__write write = { .create = !f->snapshot, .job = &job };
+    qv__stream *rows = large_rows(first, n);
+
+    qv__job_begin(&job, NULL, "write", 0);
+    QVT_OK(qv__table_write(f->store, f->snapshot, rows, &write, NULL, &made, &err));
+    qv__job_end(&job, QV_OK);
+    qv__stream_free(rows);
+    see(f, made);
+}
+
+/* A fragment of 65 MiB is not written again for a few rows, unless somebody names a target. */
+static void test_large_are_spared(void **state)
+{
+    QV_UNUSED(state);
+    fixture f = { 0 };
+    qv_compact_options options = QV_COMPACT_OPTIONS_INIT;
+
+    QVT_OK(qv__store_open("memory://", true, &f.store, &err));
+    write_large(&f, 0, 260);
+    write_large(&f, 260, 30);
+    assert_int_equal(compact(&f, &options).version, 0);
+    write_large(&f, 290, 30);
+    qv_compact_result result = compact(&f, &options); /* the small ones join */
+    assert_int_equal(result.fragments_removed, 2);
+    assert_int_equal(qv__snapshot_n_fragments(f.snapshot), 2);
+    write_large(&f, 320, 10);
+    result = compact(&f, &options); /* a quarter of its rows now */
+    assert_int_equal(result.fragments_removed, 3);
+    write_large(&f, 330, 1);
+    options.target_rows = 1000;
+    assert_int_equal(compact(&f, &options).fragments_removed, 2);
+    assert_int_equal(qv__snapshot_n_fragments(f.snapshot), 1);
+    fixture_close(&f);
+}
+
 /* ------------------------------------------------------------------ in three steps */
 
 static void test_three_steps(void **state)
@@ -462,10 +536,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan),         cmocka_unit_test(test_everything_deleted),
-        cmocka_unit_test(test_nothing_else), cmocka_unit_test(test_binary_copy),
-        cmocka_unit_test(test_three_steps),  cmocka_unit_test(test_bad_texts),
-        cmocka_unit_test(test_conflict),     cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_power_loss),
+        cmocka_unit_test(test_nothing_else), cmocka_unit_test(test_large_are_spared),
+        cmocka_unit_test(test_binary_copy),  cmocka_unit_test(test_three_steps),
+        cmocka_unit_test(test_bad_texts),    cmocka_unit_test(test_conflict),
+        cmocka_unit_test(test_failures),     cmocka_unit_test(test_power_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
