@@ -170,9 +170,12 @@ static qv_status step(literal *l, const uint8_t *text, size_t len, size_t at, si
         *next = after_group(text, len, at);
         return end_literal(l, err);
     case '\\':
-        *next = at + 2;
-        return is_word(text[at + 1]) ? end_literal(l, err)
-                                     : add_character(l, text + at + 1, character(text, len, at + 1), err);
+        if (at + 1 == len) { /* only in what is no UTF-8 */
+            *next = 0;
+            return QV_OK;
+        }
+        *next = at + 1 + character(text, len, at + 1);
+        return is_word(text[at + 1]) ? end_literal(l, err) : add_character(l, text + at + 1, *next - at - 1, err);
     default:
         *next = at + character(text, len, at);
         return add_character(l, text + at, *next - at, err);

@@ -452,6 +452,7 @@ static void test_patterns(void **state)
         { QV_ASK_REGEXP, "\\x41bcd", 0 },
         { QV_ASK_REGEXP, "\\Qabc\\E", 0 },
         { QV_ASK_REGEXP, "abc[[:alpha:]]", 0 },
+        { QV_ASK_REGEXP, "\\\xc3\xa9xyz", 2 },
         { QV_ASK_REGEXP, "abc(", 0 },
         { QV_ASK_REGEXP, "abc[", 0 },
         { QV_ASK_REGEXP, "abc\\", 0 },
