@@ -3,18 +3,6 @@
 
 #include "qpy.h"
 
-/* Ends a changing call: the exception when it failed. Takes the job. */
-static bool finish(qv_status st, const qv_error *err, qpy_job *job)
-{
-    qpy_job_end(job);
-    if (st == QV_TIMEOUT)
-        PyErr_Format(PyExc_RuntimeError, "Query timeout: %s", err->message);
-    else if (st != QV_OK && !qpy_job_raise(job))
-        qpy_raise(err);
-    qpy_job_unref(job);
-    return st == QV_OK;
-}
-
 /* delete(where, timeout=None) -> (version, rows) */
 static PyObject *table_delete(PyObject *object, PyObject *args)
 {
@@ -29,7 +17,7 @@ static PyObject *table_delete(PyObject *object, PyObject *args)
         return NULL;
     qpy_job_begin(job);
     Py_BEGIN_ALLOW_THREADS st = qv_table_delete(qpy_table_of(object), where, qpy_job_options(job), &result, &err);
-    Py_END_ALLOW_THREADS if (!finish(st, &err, job)) return NULL;
+    Py_END_ALLOW_THREADS if (!qpy_job_finish(st, &err, job)) return NULL;
     return Py_BuildValue("(KK)", (unsigned long long) result.version, (unsigned long long) result.rows_deleted);
 }
 
@@ -74,7 +62,7 @@ static PyObject *table_update(PyObject *object, PyObject *args)
     Py_BEGIN_ALLOW_THREADS st =
         qv_table_update(qpy_table_of(object), where, assignments, n, qpy_job_options(job), &result, &err);
     Py_END_ALLOW_THREADS free(assignments);
-    if (!finish(st, &err, job))
+    if (!qpy_job_finish(st, &err, job))
         return NULL;
     return Py_BuildValue("(KK)", (unsigned long long) result.version, (unsigned long long) result.rows_updated);
 }

@@ -28,12 +28,8 @@ static PyObject *add_columns(PyObject *object, PyObject *list)
     qpy_job_begin(job);
     Py_BEGIN_ALLOW_THREADS st =
         qv_table_add_columns(qpy_table_of(object), columns, n, qpy_job_options(job), &version, &err);
-    Py_END_ALLOW_THREADS qpy_job_end(job);
-    free(columns);
-    if (st != QV_OK && !qpy_job_raise(job))
-        qpy_raise(&err);
-    qpy_job_unref(job);
-    return st == QV_OK ? PyLong_FromUnsignedLongLong(version) : NULL;
+    Py_END_ALLOW_THREADS free(columns);
+    return qpy_job_finish(st, &err, job) ? PyLong_FromUnsignedLongLong(version) : NULL;
 }
 
 /* add_null_columns(schema) -> version */
@@ -184,12 +180,8 @@ static PyObject *alter_columns(PyObject *object, PyObject *list)
     qpy_job_begin(job);
     Py_BEGIN_ALLOW_THREADS st =
         qv_table_alter_columns(qpy_table_of(object), changes, (size_t) n, qpy_job_options(job), &version, &err);
-    Py_END_ALLOW_THREADS qpy_job_end(job);
-    free(changes);
-    if (st != QV_OK && !qpy_job_raise(job))
-        qpy_raise(&err);
-    qpy_job_unref(job);
-    return st == QV_OK ? PyLong_FromUnsignedLongLong(version) : NULL;
+    Py_END_ALLOW_THREADS free(changes);
+    return qpy_job_finish(st, &err, job) ? PyLong_FromUnsignedLongLong(version) : NULL;
 }
 
 /* drop_columns([name]) -> version */

@@ -143,6 +143,11 @@ PyObject *qpy_raise(const qv_error *err)
     return NULL;
 }
 
+PyObject *qpy_none_or_raise(qv_status st, const qv_error *err)
+{
+    return st == QV_OK ? Py_NewRef(Py_None) : qpy_raise(err);
+}
+
 PyObject *qpy_arrow_invalid(const char *format, ...)
 {
     PyObject *modules = PyImport_GetModuleDict();

@@ -3,21 +3,6 @@
 
 #include "qpy.h"
 
-static PyObject *none_or_raise(qv_status st, const qv_error *err)
-{
-    return st == QV_OK ? Py_NewRef(Py_None) : qpy_raise(err);
-}
-
-/* After a long call: what it raised. Takes the job. */
-static bool finish(qv_status st, const qv_error *err, qpy_job *job)
-{
-    qpy_job_end(job);
-    if (st != QV_OK && !qpy_job_raise(job))
-        qpy_raise(err);
-    qpy_job_unref(job);
-    return st == QV_OK;
-}
-
 static int index_options(PyObject *dict, qv_index_options *out)
 {
     uint64_t kind = 0, json_kind = 0;
@@ -50,7 +35,7 @@ static PyObject *create_index(PyObject *object, PyObject *args)
     options.job = *qpy_job_options(job);
     qpy_job_begin(job);
     Py_BEGIN_ALLOW_THREADS st = qv_table_create_index(qpy_table_of(object), column, &options, &err);
-    Py_END_ALLOW_THREADS return finish(st, &err, job) ? Py_NewRef(Py_None) : NULL;
+    Py_END_ALLOW_THREADS return qpy_job_finish(st, &err, job) ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject *drop_index(PyObject *object, PyObject *args)
@@ -62,7 +47,7 @@ static PyObject *drop_index(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "s", &name))
         return NULL;
     Py_BEGIN_ALLOW_THREADS st = qv_table_drop_index(qpy_table_of(object), name, &err);
-    Py_END_ALLOW_THREADS return none_or_raise(st, &err);
+    Py_END_ALLOW_THREADS return qpy_none_or_raise(st, &err);
 }
 
 static PyObject *indices(PyObject *object, PyObject *unused)
@@ -102,7 +87,7 @@ static PyObject *wait_for_index(PyObject *object, PyObject *args)
         return NULL;
     Py_BEGIN_ALLOW_THREADS st = qv_table_wait_for_index(qpy_table_of(object), names.names, names.n, ms, &err);
     Py_END_ALLOW_THREADS qpy_names_release(&names);
-    return none_or_raise(st, &err);
+    return qpy_none_or_raise(st, &err);
 }
 
 static PyObject *prewarm_index(PyObject *object, PyObject *args)
@@ -114,7 +99,7 @@ static PyObject *prewarm_index(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "s", &name))
         return NULL;
     Py_BEGIN_ALLOW_THREADS st = qv_table_prewarm_index(qpy_table_of(object), name, &err);
-    Py_END_ALLOW_THREADS return none_or_raise(st, &err);
+    Py_END_ALLOW_THREADS return qpy_none_or_raise(st, &err);
 }
 
 /* optimize_indices(names | None, merge_segments, retrain) -> version or 0 */
@@ -144,7 +129,7 @@ static PyObject *optimize_indices(PyObject *object, PyObject *args)
     qpy_job_begin(job);
     Py_BEGIN_ALLOW_THREADS st = qv_table_optimize_indices(qpy_table_of(object), &options, &version, &err);
     Py_END_ALLOW_THREADS qpy_names_release(&names);
-    return finish(st, &err, job) ? PyLong_FromUnsignedLongLong(version) : NULL;
+    return qpy_job_finish(st, &err, job) ? PyLong_FromUnsignedLongLong(version) : NULL;
 }
 
 /* stats() -> JSON */

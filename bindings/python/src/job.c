@@ -181,3 +181,14 @@ bool qpy_job_raise(qpy_job *job)
     job->type = job->value = job->traceback = NULL;
     return true;
 }
+
+bool qpy_job_finish(qv_status st, const qv_error *err, qpy_job *job)
+{
+    qpy_job_end(job);
+    if (st == QV_TIMEOUT)
+        PyErr_Format(PyExc_RuntimeError, "Query timeout: %s", err->message);
+    else if (st != QV_OK && !qpy_job_raise(job))
+        qpy_raise(err);
+    qpy_job_unref(job);
+    return st == QV_OK;
+}

@@ -1,16 +1,6 @@
 /* The care of a table's layout: compaction and clean-up. */
 #include "qpy.h"
 
-/* After a long call: what it raised. Takes the job. */
-static bool finish(qv_status st, const qv_error *err, qpy_job *job)
-{
-    qpy_job_end(job);
-    if (st != QV_OK && !qpy_job_raise(job))
-        qpy_raise(err);
-    qpy_job_unref(job);
-    return st == QV_OK;
-}
-
 static int compact_options(PyObject *dict, qv_compact_options *out)
 {
     PyObject *share = PyDict_GetItemString(dict, "max_deleted_share");
@@ -77,7 +67,7 @@ static PyObject *compact(PyObject *object, PyObject *dict)
     options.job = *qpy_job_options(job);
     qpy_job_begin(job);
     Py_BEGIN_ALLOW_THREADS st = qv_table_compact(qpy_table_of(object), &options, &result, &err);
-    Py_END_ALLOW_THREADS return finish(st, &err, job) ? compact_dict(&result) : NULL;
+    Py_END_ALLOW_THREADS return qpy_job_finish(st, &err, job) ? compact_dict(&result) : NULL;
 }
 
 /* cleanup(options) -> dict */
@@ -94,7 +84,7 @@ static PyObject *cleanup(PyObject *object, PyObject *dict)
     options.job = *qpy_job_options(job);
     qpy_job_begin(job);
     Py_BEGIN_ALLOW_THREADS st = qv_table_cleanup(qpy_table_of(object), &options, &result, &err);
-    Py_END_ALLOW_THREADS return finish(st, &err, job) ? cleanup_dict(&result) : NULL;
+    Py_END_ALLOW_THREADS return qpy_job_finish(st, &err, job) ? cleanup_dict(&result) : NULL;
 }
 
 /* optimize(compact options, cleanup options) -> (compaction dict, cleanup dict, version of the indices or 0) */
@@ -114,7 +104,7 @@ static PyObject *optimize(PyObject *object, PyObject *args)
     qpy_job_begin(job);
     Py_BEGIN_ALLOW_THREADS st =
         qv_table_optimize(qpy_table_of(object), &compact_opts, &cleanup_opts, qpy_job_options(job), &result, &err);
-    Py_END_ALLOW_THREADS if (!finish(st, &err, job)) return NULL;
+    Py_END_ALLOW_THREADS if (!qpy_job_finish(st, &err, job)) return NULL;
     return Py_BuildValue("(NNK)", compact_dict(&result.compaction), cleanup_dict(&result.cleanup),
                          (unsigned long long) result.indices_version);
 }

@@ -33,6 +33,7 @@ bool qpy_fault_raise(qpy_fault *fault); /* true: there was one, and it is now th
 PyObject *qpy_raise(const qv_error *err); /* sets the exception that fits the status; returns NULL */
 PyObject *qpy_arrow_invalid(const char *format,
                             ...); /* pyarrow's ArrowInvalid when it is loaded, else ValueError; NULL */
+PyObject *qpy_none_or_raise(qv_status st, const qv_error *err);
 int qpy_errors_init(PyObject *module);
 
 /* ---------------------------------------------------------------- type.c */
@@ -153,6 +154,8 @@ const qv_job *qpy_job_options(const qpy_job *job);
 bool qpy_job_raise(qpy_job *job); /* true: Ctrl-C or an error of the progress function is now the current exception */
 void qpy_job_begin(qpy_job *job); /* around the engine call: a Ctrl-C handler that raises the cancel flag */
 void qpy_job_end(qpy_job *job);
+/* Ends a call: the exception when it failed. Takes the job. */
+bool qpy_job_finish(qv_status st, const qv_error *err, qpy_job *job);
 
 /* ---------------------------------------------------------------- stream.c */
 

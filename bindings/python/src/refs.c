@@ -1,9 +1,33 @@
 /* Versions by name: tags, branches, restore. */
 #include "qpy.h"
 
-static PyObject *none_or_raise(qv_status st, const qv_error *err)
+/* A call that takes a name. */
+static PyObject *with_text(PyObject *object, PyObject *args,
+                           qv_status (*call)(qv_table *table, const char *name, qv_error *err))
 {
-    return st == QV_OK ? Py_NewRef(Py_None) : qpy_raise(err);
+    const char *name;
+    qv_status st;
+    qv_error err;
+
+    if (!PyArg_ParseTuple(args, "s", &name))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS st = call(qpy_table_of(object), name, &err);
+    Py_END_ALLOW_THREADS return qpy_none_or_raise(st, &err);
+}
+
+/* A call that takes a name and a version. */
+static PyObject *with_version(PyObject *object, PyObject *args,
+                              qv_status (*call)(qv_table *table, const char *name, uint64_t version, qv_error *err))
+{
+    const char *name;
+    unsigned long long version;
+    qv_status st;
+    qv_error err;
+
+    if (!PyArg_ParseTuple(args, "sK", &name, &version))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS st = call(qpy_table_of(object), name, version, &err);
+    Py_END_ALLOW_THREADS return qpy_none_or_raise(st, &err);
 }
 
 /* tags() -> [(name, version, branch | None, manifest bytes)] */
@@ -35,41 +59,15 @@ static PyObject *tags(PyObject *object, PyObject *unused)
 /* tag_create(name, version), tag_update(name, version) */
 static PyObject *tag_create(PyObject *object, PyObject *args)
 {
-    const char *tag;
-    unsigned long long version;
-    qv_status st;
-    qv_error err;
-
-    if (!PyArg_ParseTuple(args, "sK", &tag, &version))
-        return NULL;
-    Py_BEGIN_ALLOW_THREADS st = qv_table_tag_create(qpy_table_of(object), tag, version, &err);
-    Py_END_ALLOW_THREADS return none_or_raise(st, &err);
+    return with_version(object, args, qv_table_tag_create);
 }
 
 static PyObject *tag_update(PyObject *object, PyObject *args)
 {
-    const char *tag;
-    unsigned long long version;
-    qv_status st;
-    qv_error err;
-
-    if (!PyArg_ParseTuple(args, "sK", &tag, &version))
-        return NULL;
-    Py_BEGIN_ALLOW_THREADS st = qv_table_tag_update(qpy_table_of(object), tag, version, &err);
-    Py_END_ALLOW_THREADS return none_or_raise(st, &err);
+    return with_version(object, args, qv_table_tag_update);
 }
 
-static PyObject *tag_delete(PyObject *object, PyObject *args)
-{
-    const char *tag;
-    qv_status st;
-    qv_error err;
-
-    if (!PyArg_ParseTuple(args, "s", &tag))
-        return NULL;
-    Py_BEGIN_ALLOW_THREADS st = qv_table_tag_delete(qpy_table_of(object), tag, &err);
-    Py_END_ALLOW_THREADS return none_or_raise(st, &err);
-}
+static PyObject *tag_delete(PyObject *object, PyObject *args) { return with_text(object, args, qv_table_tag_delete); }
 
 static PyObject *tag_version(PyObject *object, PyObject *args)
 {
@@ -87,14 +85,7 @@ static PyObject *tag_version(PyObject *object, PyObject *args)
 /* checkout_tag(name), checkout_time(nanoseconds since 1970) */
 static PyObject *checkout_tag(PyObject *object, PyObject *args)
 {
-    const char *tag;
-    qv_status st;
-    qv_error err;
-
-    if (!PyArg_ParseTuple(args, "s", &tag))
-        return NULL;
-    Py_BEGIN_ALLOW_THREADS st = qv_table_checkout_tag(qpy_table_of(object), tag, &err);
-    Py_END_ALLOW_THREADS return none_or_raise(st, &err);
+    return with_text(object, args, qv_table_checkout_tag);
 }
 
 static PyObject *checkout_time(PyObject *object, PyObject *args)
@@ -106,7 +97,7 @@ static PyObject *checkout_time(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "L", &when))
         return NULL;
     Py_BEGIN_ALLOW_THREADS st = qv_table_checkout_time(qpy_table_of(object), when, &err);
-    Py_END_ALLOW_THREADS return none_or_raise(st, &err);
+    Py_END_ALLOW_THREADS return qpy_none_or_raise(st, &err);
 }
 
 /* restore(version): 0 is the version that the handle is pinned to */
@@ -119,7 +110,7 @@ static PyObject *restore(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "K", &version))
         return NULL;
     Py_BEGIN_ALLOW_THREADS st = qv_table_restore(qpy_table_of(object), version, &err);
-    Py_END_ALLOW_THREADS return none_or_raise(st, &err);
+    Py_END_ALLOW_THREADS return qpy_none_or_raise(st, &err);
 }
 
 /* ---------------------------------------------------------------- branches */
@@ -182,14 +173,7 @@ static PyObject *branch_open(PyObject *object, PyObject *args)
 
 static PyObject *branch_delete(PyObject *object, PyObject *args)
 {
-    const char *name;
-    qv_status st;
-    qv_error err;
-
-    if (!PyArg_ParseTuple(args, "s", &name))
-        return NULL;
-    Py_BEGIN_ALLOW_THREADS st = qv_table_branch_delete(qpy_table_of(object), name, &err);
-    Py_END_ALLOW_THREADS return none_or_raise(st, &err);
+    return with_text(object, args, qv_table_branch_delete);
 }
 
 static PyObject *branch(PyObject *object, PyObject *unused)
