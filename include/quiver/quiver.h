@@ -436,6 +436,12 @@ typedef struct qv_vectors {
     size_t n;
 } qv_vectors;
 
+typedef enum qv_approx_mode {
+    QV_APPROX_NORMAL = 0,
+    QV_APPROX_FAST = 1, /* RQ: one bit per dimension; graphs: only rows that match are looked at */
+    QV_APPROX_ACCURATE = 2
+} qv_approx_mode;
+
 typedef struct qv_search_options {
     size_t struct_size;
     const char *vector_column; /* NULL: the only vector column that fits the query's dimension */
@@ -459,11 +465,21 @@ typedef struct qv_search_options {
     bool fast_search;
     const qv_order *order_by; /* sorts the k rows that were found, by columns that are returned */
     size_t n_order_by;
+    /* Vector indices. What is 0 is chosen. */
+    const char *index;         /* by name; NULL: the newest that fits */
+    bool bypass_vector_index;  /* exact search over all rows */
+    uint32_t min_probes;       /* lists that are searched at least, ... */
+    uint32_t max_probes;       /* ... and at most, when fewer than k rows were found; 0: all */
+    uint32_t ef;               /* candidates of a walk through a graph */
+    uint32_t refine_factor;    /* k times so many candidates get their true distance; 0: as many as it takes */
+    bool no_refine;            /* distances as the index estimates them */
+    qv_approx_mode approx_mode;
 } qv_search_options;
 #define QV_SEARCH_OPTIONS_INIT                                                                                    \
     {                                                                                                             \
         sizeof(qv_search_options), NULL, QV_METRIC_AUTO, 10, 0, false, false, 0, 0, NULL, 0, false, false, false, \
-            QV_JOB_INIT, NULL, false, NULL, false, false, NULL, 0                                                 \
+            QV_JOB_INIT, NULL, false, NULL, false, false, NULL, 0, NULL, false, 0, 0, 0, 0, false,                \
+            QV_APPROX_NORMAL                                                                                      \
     }
 
 /* The k nearest rows of each query vector, exactly, nearest first, ties by row id; the answer does not depend on the
@@ -602,7 +618,7 @@ QV_API qv_status qv_table_set_primary_key(qv_table *table, const char *const *co
 /* ---------------------------------------------------------------- indices */
 
 typedef enum qv_index_kind {
-    QV_INDEX_AUTO = 0, /* by the column's type: BTREE for scalars */
+    QV_INDEX_AUTO = 0, /* by the column's type: BTREE for scalars, VECTOR for vectors */
     QV_INDEX_BTREE = 1,
     QV_INDEX_BITMAP = 2,
     QV_INDEX_LABEL_LIST = 3,
@@ -610,7 +626,17 @@ typedef enum qv_index_kind {
     QV_INDEX_ZONEMAP = 5,
     QV_INDEX_BLOOMFILTER = 6,
     QV_INDEX_JSON = 7,
-    QV_INDEX_OTHER = 99 /* a kind that this version of Quiver keeps, and does not use */
+    /* vectors: an inverted file over the vectors as they are (FLAT), scalar-quantized (SQ), product-quantized (PQ) or RaBitQ codes (RQ),
+     * with a graph over each list (HNSW) or without */
+    QV_INDEX_VECTOR = 100, /* the kind is chosen */
+    QV_INDEX_IVF_FLAT = 101,
+    QV_INDEX_IVF_SQ = 102,
+    QV_INDEX_IVF_PQ = 103,
+    QV_INDEX_IVF_HNSW_SQ = 104,
+    QV_INDEX_IVF_HNSW_PQ = 105,
+    QV_INDEX_IVF_HNSW_FLAT = 106,
+    QV_INDEX_IVF_RQ = 107,
+    QV_INDEX_OTHER = 999 /* a kind that this version of Quiver keeps, and does not use */
 } qv_index_kind;
 
 typedef struct qv_index_options {
@@ -624,10 +650,22 @@ typedef struct qv_index_options {
     uint64_t rows_per_zone;      /* ZONEMAP, BLOOMFILTER; 0: 8,192 */
     uint64_t memory_limit_bytes; /* of the build; 0: 1 GiB. More is sorted on disk */
     qv_job job;
+    /* Vectors. What is 0 is chosen from rows, dimension and type, so that a search with nothing set reaches a recall of 0.95. */
+    qv_metric metric;               /* AUTO: l2; hamming for uint8 */
+    uint32_t num_partitions;        /* lists of the inverted file */
+    uint64_t target_partition_size; /* rows per list, instead of num_partitions */
+    uint32_t num_sub_vectors;       /* PQ: divides the dimension */
+    uint32_t num_bits;              /* PQ: 4 or 8; RQ: 1 to 9; SQ: 8 */
+    uint32_t max_iterations;        /* k-means */
+    uint32_t sample_rate;           /* training rows per centroid */
+    uint32_t hnsw_m;                /* neighbours of a node */
+    uint32_t hnsw_ef_construction;
+    uint64_t seed; /* the same rows, options and seed give the same index, at any number of threads */
 } qv_index_options;
 #define QV_INDEX_OPTIONS_INIT                                                                               \
     {                                                                                                       \
-        sizeof(qv_index_options), QV_INDEX_AUTO, NULL, false, false, NULL, QV_INDEX_AUTO, 0, 0, QV_JOB_INIT \
+        sizeof(qv_index_options), QV_INDEX_AUTO, NULL, false, false, NULL, QV_INDEX_AUTO, 0, 0, QV_JOB_INIT, \
+            QV_METRIC_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                       \
     }
 /* Nested columns by dotted path. QV_NOT_FOUND: no such column, with the known ones.  QV_INVALID: a type that the kind cannot
  * index. */

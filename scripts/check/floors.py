@@ -3,15 +3,16 @@ import pathlib
 import re
 import sys
 
-FLOORS = ["base", "json", "simd", "arrow", "io", "codec", "file", "expr", "table", "index", "query", "change", "api"]
+FLOORS = ["base", "json", "simd", "ann", "arrow", "io", "codec", "file", "expr", "table", "index", "query", "change", "api"]
 # Arrow IPC and compute lie inside arrow/; codec knows bytes, not Arrow; simd knows numbers only.
 FORBIDDEN = {
-    "codec": {"arrow", "io", "simd", "json"},
+    "codec": {"arrow", "io", "simd", "ann", "json"},
     "simd": {"json"},
-    "arrow": {"simd", "json"},
-    "io": {"arrow", "simd", "json"},
-    "file": {"json"},
-    "expr": {"io", "codec", "file", "simd"},
+    "ann": {"json"},
+    "arrow": {"simd", "ann", "json"},
+    "io": {"arrow", "simd", "ann", "json"},
+    "file": {"json", "ann"},
+    "expr": {"io", "codec", "file", "simd", "ann"},
 }
 OUTSIDE = ["cli", "bindings", "examples"]  # customers of the public header
 

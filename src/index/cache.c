@@ -120,7 +120,7 @@ void qv__open_segment_unref(qv__open_segment *opened)
         qv__owner_unref(&opened->owner);
 }
 
-qv_status qv__segment_open_alone(qv__snapshot *snapshot, const qv__index_entry *entry, const qv__scalar_kind *kind,
+qv_status qv__segment_open_alone(qv__snapshot *snapshot, const qv__index_entry *entry, const qv__index_method *kind,
                                  const qv__type *type, qv__open_segment **out, qv_error *err)
 {
     qv_status st = QV_OK;
@@ -173,7 +173,7 @@ void qv__segment_forget(qv__snapshot *snapshot, const qv__index_entry *entry, co
 
 static bool is_useless(qv_status st) { return st == QV_CORRUPT || st == QV_NOT_FOUND || st == QV_UNSUPPORTED; }
 
-qv_status qv__segment_open(qv__snapshot *snapshot, const qv__index_entry *entry, const qv__scalar_kind *kind,
+qv_status qv__segment_open(qv__snapshot *snapshot, const qv__index_entry *entry, const qv__index_method *kind,
                            const qv__type *type, qv__open_segment **out, qv_error *err)
 {
     const qv__index_entry *entries;

@@ -105,14 +105,14 @@ typedef struct creation {
 } creation;
 
 static qv_status choose_kind(const qv__indexed_field *field, const qv_index_options *options,
-                             const qv__scalar_kind **out, qv_error *err)
+                             const qv__index_method **out, qv_error *err)
 {
     qv_index_kind kind = options->kind;
     char type[128];
 
     if (kind == QV_INDEX_AUTO)
         kind = options->json_path ? QV_INDEX_JSON : QV_INDEX_BTREE;
-    *out = qv__scalar_kind_of(kind);
+    *out = qv__index_method_of(kind);
     if (!*out)
         return qv__fail(err, QV_INVALID, "%d is no kind of index that can be created", (int) kind);
     if (!(*out)->can_index(field->leaf->type))
@@ -149,7 +149,7 @@ static qv_status replace_same_name(const creation *c, qv__snapshot *base, const 
     return QV_OK;
 }
 
-static qv_status make_new(const creation *c, qv__snapshot *base, const qv__scalar_kind *kind,
+static qv_status make_new(const creation *c, qv__snapshot *base, const qv__index_method *kind,
                           const qv__indexed_field *field, const char *name, made_list *made, qv_error *err)
 {
     qv_status st = QV_OK;
@@ -181,7 +181,7 @@ static qv_status try_create(void *ctx, qv__snapshot *base, qv__snapshot **out, b
     const creation *c = ctx;
     qv_status st = QV_OK;
     qv__indexed_field field = { 0 };
-    const qv__scalar_kind *kind;
+    const qv__index_method *kind;
     made_list made = { 0 };
     removal removed = { 0 };
     qv__buffer name;

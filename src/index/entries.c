@@ -5,21 +5,21 @@
 
 /* ------------------------------------------------------------------ one entry */
 
-const qv__scalar_kind *qv__entry_kind(const qv__index_entry *entry)
+const qv__index_method *qv__entry_kind(const qv__index_entry *entry)
 {
-    const qv__scalar_kind *kind = qv__scalar_kind_by_url(entry->type_url);
+    const qv__index_method *kind = qv__index_method_by_url(entry->type_url);
 
     if (!kind && (!entry->type_url || !entry->type_url[0]) && entry->n_files) { /* old entries: the files tell */
         for (size_t i = 0; i < entry->n_files; i++)
             if (strcmp(entry->files[i].path, "page_lookup.lance") == 0)
-                kind = qv__scalar_kind_of(QV_INDEX_BTREE);
+                kind = qv__index_method_of(QV_INDEX_BTREE);
             else if (strcmp(entry->files[i].path, "bitmap_page_lookup.lance") == 0)
-                kind = qv__scalar_kind_of(QV_INDEX_BITMAP);
+                kind = qv__index_method_of(QV_INDEX_BITMAP);
     }
     return kind && entry->n_fields == 1 && entry->index_version <= kind->max_version ? kind : NULL;
 }
 
-bool qv__entry_has_addresses(const qv__snapshot *snapshot, const qv__index_entry *entry, const qv__scalar_kind *kind)
+bool qv__entry_has_addresses(const qv__snapshot *snapshot, const qv__index_entry *entry, const qv__index_method *kind)
 {
     return !qv__snapshot_has_stable_row_ids(snapshot) ||
            (kind->by_address && entry->index_version >= kind->address_version);
@@ -87,7 +87,7 @@ static void add_entry(qv__logical_list *list, const qv__index_entry **at)
 {
     const qv__index_entry *entry = *at;
     qv__logical_index *last = list->n ? &list->items[list->n - 1] : NULL;
-    const qv__scalar_kind *kind = qv__entry_kind(entry);
+    const qv__index_method *kind = qv__entry_kind(entry);
     int32_t field = entry->n_fields == 1 ? entry->fields[0] : -1;
 
     if (!last || strcmp(last->name, entry->name) != 0) {

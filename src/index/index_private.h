@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "index/index.h"
-#include "index/scalar/scalar.h"
+#include "index/method.h"
 
 /* ------------------------------------------------------------------ fields.c: what is indexed */
 
@@ -41,7 +41,7 @@ qv_status qv__row_source_count(const qv__row_source *source, uint64_t *out, qv_e
 /* All entries of one name. */
 typedef struct qv__logical_index {
     const char *name;
-    const qv__scalar_kind *kind; /* NULL: not used by this version of Quiver */
+    const qv__index_method *kind; /* NULL: not used by this version of Quiver */
     int32_t field;               /* -1: none, or several */
     const qv__index_entry **entries;
     size_t n;
@@ -56,9 +56,9 @@ void qv__logical_list_clear(qv__logical_list *list);
 const qv__logical_index *qv__logical_find(const qv__logical_list *list, const char *name); /* NULL: none */
 
 /* Can entries like this one be asked? Known kind, one field, no newer version. */
-const qv__scalar_kind *qv__entry_kind(const qv__index_entry *entry);
+const qv__index_method *qv__entry_kind(const qv__index_entry *entry);
 /* Does it store row addresses? */
-bool qv__entry_has_addresses(const qv__snapshot *snapshot, const qv__index_entry *entry, const qv__scalar_kind *kind);
+bool qv__entry_has_addresses(const qv__snapshot *snapshot, const qv__index_entry *entry, const qv__index_method *kind);
 /* Position of a fragment in the snapshot, or SIZE_MAX. */
 size_t qv__fragment_position(const qv__snapshot *snapshot, uint64_t id);
 
@@ -83,15 +83,15 @@ qv_status qv__entry_coverage(qv__snapshot *snapshot, const qv__index_entry *entr
 
 typedef struct qv__open_segment {
     qv__owner owner;
-    const qv__scalar_kind *kind;
+    const qv__index_method *kind;
     qv__segment *segment;
 } qv__open_segment;
 /* The opened segment, from the cache when it is there; release with qv__open_segment_unref. A segment that cannot be used (missing,
  * corrupt, of an unknown form) is logged once: QV_OK with *out NULL. */
-qv_status qv__segment_open(qv__snapshot *snapshot, const qv__index_entry *entry, const qv__scalar_kind *kind,
+qv_status qv__segment_open(qv__snapshot *snapshot, const qv__index_entry *entry, const qv__index_method *kind,
                            const qv__type *type, qv__open_segment **out, qv_error *err);
 /* The same without cache: failures are told. */
-qv_status qv__segment_open_alone(qv__snapshot *snapshot, const qv__index_entry *entry, const qv__scalar_kind *kind,
+qv_status qv__segment_open_alone(qv__snapshot *snapshot, const qv__index_entry *entry, const qv__index_method *kind,
                                  const qv__type *type, qv__open_segment **out, qv_error *err);
 void qv__open_segment_unref(qv__open_segment *opened);
 /* It turned out to be damaged: logged once, and not used again. */
@@ -166,7 +166,7 @@ static inline qv__plan_segment *qv__plan_segment_of(const qv__index_plan *plan, 
 typedef struct qv__index_order {
     qv__store *table;
     qv__snapshot *snapshot;
-    const qv__scalar_kind *kind;
+    const qv__index_method *kind;
     const qv__indexed_field *field;
     const char *name;
     const qv_index_options *options;

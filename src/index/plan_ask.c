@@ -98,7 +98,7 @@ static uint64_t estimate(const qv__index_plan *plan, const qv__logical_index *in
 }
 
 /* Kinds that know no ranges may know single values. */
-static qv__certainty certainty_of(const qv__scalar_kind *kind, const qv__type *type, const qv__ask *ask)
+static qv__certainty certainty_of(const qv__index_method *kind, const qv__type *type, const qv__ask *ask)
 {
     qv__certainty certainty = kind->can_ask(type, ask->kind);
     bool is_point = ask->kind == QV_ASK_RANGE && ask->low && ask->low == ask->high;
@@ -116,12 +116,12 @@ typedef struct choice {
 static qv_status choose(qv__index_plan *plan, const qv__expr *operand, const qv__ask *ask, choice *out, qv_error *err)
 {
     const qv__expr_column *column = operand_column(plan, operand);
-    const qv__scalar_kind *kind;
+    const qv__index_method *kind;
 
     *out = (choice){ NULL, QV_NO_IDEA, 0 };
     if (!column || column->field->id < 0)
         return QV_OK;
-    for (size_t k = 0; (kind = qv__scalar_kind_at(k)) != NULL; k++) {
+    for (size_t k = 0; (kind = qv__index_method_at(k)) != NULL; k++) {
         for (size_t i = 0; i < plan->indices.n; i++) {
             const qv__logical_index *index = &plan->indices.items[i];
             bool usable;

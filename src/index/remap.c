@@ -104,7 +104,7 @@ static qv_status add_swap(remapping *r, const qv__index_entry *old, qv__made_ind
     return swap->entry.details.data ? QV_OK : qv__fail_nomem(err, said->len);
 }
 
-static qv_status make_swap(remapping *r, const qv__index_entry *entry, const qv__scalar_kind *kind,
+static qv_status make_swap(remapping *r, const qv__index_entry *entry, const qv__index_method *kind,
                            const qv__indexed_field *field, const bool *covered, const bool *staying, qv_error *err)
 {
     qv_status st = QV_OK;
@@ -147,7 +147,7 @@ done:
 static qv_status remap_entry(remapping *r, const qv__index_entry *entry, qv_error *err)
 {
     qv_status st = QV_OK;
-    const qv__scalar_kind *kind = qv__entry_kind(entry);
+    const qv__index_method *kind = qv__entry_kind(entry);
     qv__indexed_field field = { 0 };
     bool *covered = NULL, *staying = NULL, moves, found;
     size_t n;

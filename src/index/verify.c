@@ -45,7 +45,7 @@ static qv_status check_files(const qv__index_entry *entry, qv__store *folder, te
 static qv_status check_segment(qv__snapshot *snapshot, const qv__index_entry *entry, teller *t, qv_error *err)
 {
     qv_status st = QV_OK;
-    const qv__scalar_kind *kind = qv__entry_kind(entry);
+    const qv__index_method *kind = qv__entry_kind(entry);
     qv__indexed_field field = { 0 };
     qv__open_segment *opened = NULL;
     qv_error found;

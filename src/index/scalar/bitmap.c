@@ -160,7 +160,7 @@ qv_status qv__bitmap_segment_verify(qv__segment *segment, qv__problem_fn problem
     return qv__bitmaps_verify(&((qv__bitmap_segment *) segment)->file, problem, ctx, err);
 }
 
-const qv__scalar_kind qv__bitmap_kind = { .kind = QV_INDEX_BITMAP,
+const qv__index_method qv__bitmap_kind = { .kind = QV_INDEX_BITMAP,
                                           .display = "Bitmap",
                                           .stats = "BITMAP",
                                           .type_url = "/lance.table.BitmapIndexDetails",

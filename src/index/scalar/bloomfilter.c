@@ -269,7 +269,7 @@ static qv_status verify(qv__segment *segment, qv__problem_fn problem, void *ctx,
     return QV_OK;
 }
 
-const qv__scalar_kind qv__bloomfilter_kind = { .kind = QV_INDEX_BLOOMFILTER,
+const qv__index_method qv__bloomfilter_kind = { .kind = QV_INDEX_BLOOMFILTER,
                                                .display = "BloomFilter",
                                                .stats = "BLOOMFILTER",
                                                .type_url = "/lance.index.pb.BloomFilterIndexDetails",

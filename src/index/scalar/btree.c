@@ -102,7 +102,7 @@ done:
     return st;
 }
 
-const qv__scalar_kind qv__btree_kind = { .kind = QV_INDEX_BTREE,
+const qv__index_method qv__btree_kind = { .kind = QV_INDEX_BTREE,
                                          .display = "BTree",
                                          .stats = "BTREE",
                                          .type_url = "/lance.table.BTreeIndexDetails",

@@ -16,14 +16,14 @@ typedef struct json_segment {
 /* Kinds that a JSON index may stand on, and where their files tell the type of the values. Those by address cannot: rows of JSON
  * indices are ids. */
 typedef struct base_kind {
-    const qv__scalar_kind *kind;
+    const qv__index_method *kind;
     const char *file, *column;
 } base_kind;
 
 static const base_kind bases[] = { { &qv__btree_kind, "page_data.lance", "values" },
                                    { &qv__bitmap_kind, "bitmap_page_lookup.lance", "keys" } };
 
-static const base_kind *base_of(const qv__scalar_kind *kind)
+static const base_kind *base_of(const qv__index_method *kind)
 {
     for (size_t i = 0; i < QV_COUNT_OF(bases); i++)
         if (bases[i].kind == kind)
@@ -37,7 +37,7 @@ static qv_status base_of_options(const qv_index_options *options, bool stable, c
 {
     qv_index_kind otherwise = stable ? QV_INDEX_BITMAP : QV_INDEX_BTREE,
                   wanted = options && options->json_kind != QV_INDEX_AUTO ? options->json_kind : otherwise;
-    const qv__scalar_kind *kind = qv__scalar_kind_of(wanted);
+    const qv__index_method *kind = qv__index_method_of(wanted);
 
     *out = kind ? base_of(kind) : NULL;
     if (!*out)
@@ -147,7 +147,7 @@ static qv_status open_segment(qv__store *folder, const qv__index_entry *entry, c
     QV_CHECK(QV_NEW(&j, 1, err));
     j->head.kind = &qv__json_kind;
     QV_CHECK(qv__json_details_parse(entry->details.data, entry->details.len, &j->details, err));
-    const qv__scalar_kind *kind = qv__scalar_kind_by_url(j->details.target_url);
+    const qv__index_method *kind = qv__index_method_by_url(j->details.target_url);
     const base_kind *base = kind ? base_of(kind) : NULL;
     if (!base)
         QV_CHECK(qv__fail(err, QV_UNSUPPORTED, "a JSON index over %s", j->details.target_url));
@@ -268,7 +268,7 @@ static qv_status verify(qv__segment *segment, qv__problem_fn problem, void *ctx,
     return target->kind->verify(target, problem, ctx, err);
 }
 
-const qv__scalar_kind qv__json_kind = { .kind = QV_INDEX_JSON,
+const qv__index_method qv__json_kind = { .kind = QV_INDEX_JSON,
                                         .display = "Json",
                                         .stats = "JSON",
                                         .type_url = "/lance.index.pb.JsonIndexDetails",

@@ -220,7 +220,7 @@ done:
     return st;
 }
 
-const qv__scalar_kind qv__label_list_kind = { .kind = QV_INDEX_LABEL_LIST,
+const qv__index_method qv__label_list_kind = { .kind = QV_INDEX_LABEL_LIST,
                                               .display = "LabelList",
                                               .stats = "LABEL_LIST",
                                               .type_url = "/lance.table.LabelListIndexDetails",

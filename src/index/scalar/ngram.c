@@ -148,7 +148,7 @@ static qv_status describe(qv__segment *segment, qv__buffer *json, qv_error *err)
     return qv__buffer_printf(json, err, "\"num_ngrams\":%zu", ((const qv__bitmap_segment *) segment)->file.n);
 }
 
-const qv__scalar_kind qv__ngram_kind = { .kind = QV_INDEX_NGRAM,
+const qv__index_method qv__ngram_kind = { .kind = QV_INDEX_NGRAM,
                                          .display = "NGram",
                                          .stats = "NGRAM",
                                          .type_url = "/lance.table.NGramIndexDetails",

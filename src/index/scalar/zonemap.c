@@ -204,7 +204,7 @@ static qv_status verify(qv__segment *segment, qv__problem_fn problem, void *ctx,
     return st;
 }
 
-const qv__scalar_kind qv__zonemap_kind = { .kind = QV_INDEX_ZONEMAP,
+const qv__index_method qv__zonemap_kind = { .kind = QV_INDEX_ZONEMAP,
                                            .display = "ZoneMap",
                                            .stats = "ZONEMAP",
                                            .type_url = "/lance.table.ZoneMapIndexDetails",

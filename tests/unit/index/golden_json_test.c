@@ -8,7 +8,7 @@
 
 #define GOLDEN QVT_SOURCE_DIR "/tests/golden/index/"
 
-static qv__segment *open_golden(const char *name, const qv__scalar_kind *kind, const qv__type *type, int32_t version)
+static qv__segment *open_golden(const char *name, const qv__index_method *kind, const qv__type *type, int32_t version)
 {
     qv_error err;
     char path[512];

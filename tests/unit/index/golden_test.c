@@ -65,7 +65,7 @@ static void replay(char *line)
     print_message("%s: %s\n", name, where);
     qvt_index_check(snapshot, where, false, &use, &matches);
     expect_ids(snapshot, &matches, ids);
-    if (qv__scalar_kind_of((qv_index_kind) atoi(kind))) {
+    if (qv__index_method_of((qv_index_kind) atoi(kind))) {
         assert_true(use.used);
         assert_int_equal(use.covered, qv__snapshot_n_fragments(snapshot));
     }

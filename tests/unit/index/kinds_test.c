@@ -73,7 +73,7 @@ static qv__stream *make_source(qvt_rng *rng, const fixture *f, int64_t from, int
     return stream;
 }
 
-static qv__segment *build(qvt_rng *rng, fixture *f, const qv__scalar_kind *kind, const char *name, int64_t from,
+static qv__segment *build(qvt_rng *rng, fixture *f, const qv__index_method *kind, const char *name, int64_t from,
                           int64_t to, uint64_t memory)
 {
     qv_error err;
@@ -271,7 +271,7 @@ static void expect_merged(fixture *f, qv__segment *merged, int64_t old_rows, int
     qv__answer_clear(&nulls);
 }
 
-static void check_merge(qvt_rng *rng, fixture *f, const qv__scalar_kind *kind, int64_t n)
+static void check_merge(qvt_rng *rng, fixture *f, const qv__index_method *kind, int64_t n)
 {
     qv_error err;
     int64_t a = n / 3, b = n / 2;
@@ -320,7 +320,7 @@ static qv__type *some_type(qvt_rng *rng)
 
 static void test_kinds(void **state)
 {
-    const qv__scalar_kind *kind = *state;
+    const qv__index_method *kind = *state;
     qvt_rng rng = qvt_rng_seeded();
     qv_error err;
 
@@ -344,7 +344,7 @@ static void test_kinds(void **state)
 /* The order of floats in files is not that of conditions. */
 static void test_floats(void **state)
 {
-    const qv__scalar_kind *kind = *state;
+    const qv__index_method *kind = *state;
     static const double numbers[] = { -0.0, 0.0, 1.5, -1.5, INFINITY, -INFINITY, NAN, -NAN, 5e-324, -5e-324 };
     qvt_rng rng = { 7 };
     qv_error err;

@@ -76,7 +76,7 @@ static qv__stream *make_source(const fixture *f, int64_t from, int64_t to)
     return stream;
 }
 
-static qv__segment *open_built(fixture *f, const qv__scalar_kind *kind, qv__store *folder, qv__index_built *built)
+static qv__segment *open_built(fixture *f, const qv__index_method *kind, qv__store *folder, qv__index_built *built)
 {
     qv_error err;
     qv__segment *segment;
@@ -89,7 +89,7 @@ static qv__segment *open_built(fixture *f, const qv__scalar_kind *kind, qv__stor
     return segment;
 }
 
-static qv__segment *build(fixture *f, const qv__scalar_kind *kind, const char *name, int64_t from, int64_t to,
+static qv__segment *build(fixture *f, const qv__index_method *kind, const char *name, int64_t from, int64_t to,
                           uint64_t memory)
 {
     qv_error err;
@@ -110,7 +110,7 @@ static qv__segment *build(fixture *f, const qv__scalar_kind *kind, const char *n
     return segment;
 }
 
-static qv__segment *merge(fixture *f, const qv__scalar_kind *kind, const char *name, qv__segment *const *old,
+static qv__segment *merge(fixture *f, const qv__index_method *kind, const char *name, qv__segment *const *old,
                           size_t n_old, int64_t from, int64_t to, qv__keep_fn keep)
 {
     qv_error err;
@@ -274,7 +274,7 @@ static void test_label_list(void **state)
     QV_UNUSED(state);
     qvt_rng rng = qvt_rng_seeded();
     qv_error err;
-    const qv__scalar_kind *kind = &qv__label_list_kind;
+    const qv__index_method *kind = &qv__label_list_kind;
 
     for (int round = 0; round < 4; round++) {
         fixture f;
@@ -377,7 +377,7 @@ static void test_ngram(void **state)
     qvt_rng rng = qvt_rng_seeded();
     qv_error err;
     fixture f;
-    const qv__scalar_kind *kind = &qv__ngram_kind;
+    const qv__index_method *kind = &qv__ngram_kind;
 
     fixture_open(&f, qvt_type(QV_TYPE_UTF8, 0, 0), make_texts(&rng, 3000));
     qv__segment *all = build(&f, kind, "all", 0, 3000, 0), *tight = build(&f, kind, "tight", 0, 3000, 100000);
@@ -518,7 +518,7 @@ static bool keep_first_fragment(void *ctx, size_t segment, uint64_t *row)
     return *row >> 32 == 0 && *row % 7 == 3;
 }
 
-static void check_zones(qvt_rng *rng, const qv__scalar_kind *kind, qv__type *type)
+static void check_zones(qvt_rng *rng, const qv__index_method *kind, qv__type *type)
 {
     qv_error err;
     fixture f;
@@ -546,7 +546,7 @@ static void check_zones(qvt_rng *rng, const qv__scalar_kind *kind, qv__type *typ
 
 static void test_zones(void **state)
 {
-    const qv__scalar_kind *kind = *state;
+    const qv__index_method *kind = *state;
     qvt_rng rng = qvt_rng_seeded();
 
     for (int round = 0; round < 30; round++) {
@@ -561,7 +561,7 @@ static void test_zones(void **state)
 
 static void test_zone_floats(void **state)
 {
-    const qv__scalar_kind *kind = *state;
+    const qv__index_method *kind = *state;
     static const double numbers[] = { -0.0, 0.0, 1.5, -1.5, INFINITY, -INFINITY, NAN, -NAN, 3.0, 4.0 };
     qvt_rng rng = { 7 };
     qv_error err;
@@ -620,7 +620,7 @@ static qv__array *make_documents(int64_t n, const char *odd)
 
 static void test_json(void **state)
 {
-    const qv__scalar_kind *kind = &qv__json_kind, *base = *state;
+    const qv__index_method *kind = &qv__json_kind, *base = *state;
     qv_error err;
     fixture f;
     qv__type *number = qvt_type(QV_TYPE_INT64, 0, 0);
@@ -702,7 +702,7 @@ static void ignore_problem(void *ctx, const char *object, const char *what)
     QV_UNUSED(what);
 }
 
-static void try_damaged(fixture *f, const qv__scalar_kind *kind, qv__store *folder, const qv__index_entry *entry)
+static void try_damaged(fixture *f, const qv__index_method *kind, qv__store *folder, const qv__index_entry *entry)
 {
     qv_error err;
     qv__segment *segment;
@@ -726,7 +726,7 @@ static void try_damaged(fixture *f, const qv__scalar_kind *kind, qv__store *fold
     qv__array_unref(low);
 }
 
-static void damage_bytes(qvt_rng *rng, fixture *f, const qv__scalar_kind *kind, qv__store *folder,
+static void damage_bytes(qvt_rng *rng, fixture *f, const qv__index_method *kind, qv__store *folder,
                          const qv__index_entry *entry)
 {
     qv_error err;
@@ -752,7 +752,7 @@ static void damage_bytes(qvt_rng *rng, fixture *f, const qv__scalar_kind *kind, 
     }
 }
 
-static void sample(const qv__scalar_kind *kind, qvt_rng *rng, fixture *f, int64_t n)
+static void sample(const qv__index_method *kind, qvt_rng *rng, fixture *f, int64_t n)
 {
     qv__type *text = qvt_type(QV_TYPE_UTF8, 0, 0), *list = qvt_list_type(QV_TYPE_LIST, text, 0);
 
@@ -772,7 +772,7 @@ static void sample(const qv__scalar_kind *kind, qvt_rng *rng, fixture *f, int64_
 
 static void test_damage(void **state)
 {
-    const qv__scalar_kind *kind = *state;
+    const qv__index_method *kind = *state;
     qvt_rng rng = qvt_rng_seeded();
     qv_error err;
     fixture f;
@@ -798,7 +798,7 @@ static void test_damage(void **state)
 
 typedef struct torture {
     fixture *f;
-    const qv__scalar_kind *kind;
+    const qv__index_method *kind;
     qv__segment *old;
     qv__store *folder;
     qv__stream *stream;
@@ -856,7 +856,7 @@ static void check(void *ctx, qv_status st)
 
 static void test_failures(void **state)
 {
-    const qv__scalar_kind *kind = *state;
+    const qv__index_method *kind = *state;
     qvt_rng rng = { 11 };
     fixture f;
 

@@ -1,16 +1,16 @@
-/* The kinds of scalar indices. A new kind adds itself here. */
+/* The methods of indexing. A new one adds itself here. */
 #include <strings.h>
 
 #include "index/scalar/scalar.h"
 
 /* Exact kinds first: of several indices on one column a condition takes the first that can answer it. */
-static const qv__scalar_kind *const kinds[] = { &qv__btree_kind,   &qv__bitmap_kind,      &qv__label_list_kind,
+static const qv__index_method *const kinds[] = { &qv__btree_kind,   &qv__bitmap_kind,      &qv__label_list_kind,
                                                 &qv__zonemap_kind, &qv__bloomfilter_kind, &qv__ngram_kind,
                                                 &qv__json_kind };
 
-const qv__scalar_kind *qv__scalar_kind_at(size_t i) { return i < QV_COUNT_OF(kinds) ? kinds[i] : NULL; }
+const qv__index_method *qv__index_method_at(size_t i) { return i < QV_COUNT_OF(kinds) ? kinds[i] : NULL; }
 
-const qv__scalar_kind *qv__scalar_kind_of(qv_index_kind kind)
+const qv__index_method *qv__index_method_of(qv_index_kind kind)
 {
     for (size_t i = 0; i < QV_COUNT_OF(kinds); i++)
         if (kinds[i]->kind == kind)
@@ -25,7 +25,7 @@ static const char *after_last_dot(const char *url)
     return dot ? dot + 1 : url;
 }
 
-const qv__scalar_kind *qv__scalar_kind_by_url(const char *type_url)
+const qv__index_method *qv__index_method_by_url(const char *type_url)
 {
     for (size_t i = 0; type_url && i < QV_COUNT_OF(kinds); i++)
         if (strcasecmp(after_last_dot(type_url), after_last_dot(kinds[i]->type_url)) == 0)

@@ -1,9 +1,9 @@
-/* What the kinds have in common when they read and write their files. */
+/* What the methods have in common when they read and write their files. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "index/scalar/scalar.h"
+#include "index/method.h"
 
 #define MAX_ROW_SET_BYTES ((size_t) 1 << 40)
 

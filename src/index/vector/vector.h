@@ -1,0 +1,60 @@
+/* Vector indices: inverted files (IVF) over FLAT, PQ, SQ or RaBitQ codes, with or without a graph per list. What the query floor asks. */
+#ifndef QV_INDEX_VECTOR_H
+#define QV_INDEX_VECTOR_H
+
+#include "ann/ann.h"
+#include "index/method.h"
+
+extern const qv__index_method qv__ivf_flat_method, qv__ivf_sq_method, qv__ivf_pq_method, qv__ivf_rq_method,
+    qv__ivf_hnsw_flat_method, qv__ivf_hnsw_sq_method, qv__ivf_hnsw_pq_method;
+
+/* ------------------------------------------------------------------ which index answers */
+
+/* A vector index of a snapshot made ready to be searched: its segments opened, what each covers. Immutable; keeps the snapshot. */
+typedef struct qv__vector_plan qv__vector_plan;
+/* The index over a field: the one named, or the newest that fits. metric AUTO: the index's own; another one than the index was built
+ * for: *out NULL. Segments that cannot be opened leave their fragments uncovered (told once, in the log). *out NULL: no index; *reason (may
+ * be NULL; static text) says why. */
+qv_status qv__vector_plan_new(qv__snapshot *snapshot, int32_t field, const char *name, qv_metric metric, size_t dim,
+                              qv__vector_plan **out, const char **reason, qv_error *err);
+void qv__vector_plan_free(qv__vector_plan *plan);
+const char *qv__vector_plan_name(const qv__vector_plan *plan);
+qv_metric qv__vector_plan_metric(const qv__vector_plan *plan);
+/* Per fragment of the snapshot: do the segments answer for it? The others are for an exact scan. */
+const bool *qv__vector_plan_covered(const qv__vector_plan *plan);
+bool qv__vector_plan_by_address(const qv__vector_plan *plan); /* else keys are stable row ids */
+uint64_t qv__vector_plan_rows(const qv__vector_plan *plan);   /* stored, in all segments */
+bool qv__vector_plan_is_multi(const qv__vector_plan *plan);   /* several vectors per row: keys repeat */
+
+/* ------------------------------------------------------------------ searching */
+
+typedef struct qv__vector_request {
+    const void *queries; /* n x dim float32, finite, row after row; hamming: bytes. Any length: cosine makes them unit */
+    size_t n, dim;
+    size_t k;               /* rows wanted per query */
+    uint32_t refine_factor; /* candidates per row wanted; 0: chosen */
+    uint32_t min_probes, max_probes; /* lists per segment; 0, 0: chosen, more lists until k rows are found; max 0: all if need be */
+    uint32_t ef;                     /* graphs; 0: chosen */
+    qv_approx_mode mode;
+    const qv__exact *exact;   /* true distances for candidates; NULL: estimates are wanted as they are */
+    const qv__key_mask *mask; /* NULL: every stored row may match */
+    double passing;           /* share of the stored rows that the mask lets through, about; 1: all */
+    bool has_lower, has_upper;
+    float lower, upper;
+    qv__job *job;
+} qv__vector_request;
+
+typedef struct qv__vector_counters {
+    uint64_t probes, lists, rows, offered, measured, bytes;
+} qv__vector_counters;
+
+/* For each query the best keys, nearest first: with `exact` k rows by true distance; else up to k (times the refine factor given) by estimate.
+ * hits: n lists in one block of n x *width, counts[q] of each in use; both the caller's (qv__free). Queries share the scans of
+ * lists; the work is split over the job's threads, and the answer does not depend on that. */
+qv_status qv__vector_search(const qv__vector_plan *plan, const qv__vector_request *request, qv__hit **hits,
+                            size_t *width, size_t **counts, qv__vector_counters *counters, qv_error *err);
+/* "ANNIvfPartition: ..., ANNSubIndex: ..." for explain; appends. */
+qv_status qv__vector_plan_print(const qv__vector_plan *plan, const qv__vector_request *request, qv__buffer *out,
+                                qv_error *err);
+
+#endif
