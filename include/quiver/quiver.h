@@ -466,20 +466,19 @@ typedef struct qv_search_options {
     const qv_order *order_by; /* sorts the k rows that were found, by columns that are returned */
     size_t n_order_by;
     /* Vector indices. What is 0 is chosen. */
-    const char *index;         /* by name; NULL: the newest that fits */
-    bool bypass_vector_index;  /* exact search over all rows */
-    uint32_t min_probes;       /* lists that are searched at least, ... */
-    uint32_t max_probes;       /* ... and at most, when fewer than k rows were found; 0: all */
-    uint32_t ef;               /* candidates of a walk through a graph */
-    uint32_t refine_factor;    /* k times so many candidates get their true distance; 0: as many as it takes */
-    bool no_refine;            /* distances as the index estimates them */
+    const char *index;        /* by name; NULL: the newest that fits */
+    bool bypass_vector_index; /* exact search over all rows */
+    uint32_t min_probes;      /* lists that are searched at least, ... */
+    uint32_t max_probes;      /* ... and at most, when fewer than k rows were found; 0: all */
+    uint32_t ef;              /* candidates of a walk through a graph */
+    uint32_t refine_factor;   /* k times so many candidates get their true distance; 0: as many as it takes */
+    bool no_refine;           /* distances as the index estimates them */
     qv_approx_mode approx_mode;
 } qv_search_options;
-#define QV_SEARCH_OPTIONS_INIT                                                                                    \
-    {                                                                                                             \
-        sizeof(qv_search_options), NULL, QV_METRIC_AUTO, 10, 0, false, false, 0, 0, NULL, 0, false, false, false, \
-            QV_JOB_INIT, NULL, false, NULL, false, false, NULL, 0, NULL, false, 0, 0, 0, 0, false,                \
-            QV_APPROX_NORMAL                                                                                      \
+#define QV_SEARCH_OPTIONS_INIT                                                                                      \
+    {                                                                                                               \
+        sizeof(qv_search_options), NULL, QV_METRIC_AUTO, 10, 0, false, false, 0, 0, NULL, 0, false, false, false,   \
+            QV_JOB_INIT, NULL, false, NULL, false, false, NULL, 0, NULL, false, 0, 0, 0, 0, false, QV_APPROX_NORMAL \
     }
 
 /* The k nearest rows of each query vector, exactly, nearest first, ties by row id; the answer does not depend on the
@@ -662,10 +661,10 @@ typedef struct qv_index_options {
     uint32_t hnsw_ef_construction;
     uint64_t seed; /* the same rows, options and seed give the same index, at any number of threads */
 } qv_index_options;
-#define QV_INDEX_OPTIONS_INIT                                                                               \
-    {                                                                                                       \
+#define QV_INDEX_OPTIONS_INIT                                                                                \
+    {                                                                                                        \
         sizeof(qv_index_options), QV_INDEX_AUTO, NULL, false, false, NULL, QV_INDEX_AUTO, 0, 0, QV_JOB_INIT, \
-            QV_METRIC_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                       \
+            QV_METRIC_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                        \
     }
 /* Nested columns by dotted path. QV_NOT_FOUND: no such column, with the known ones.  QV_INVALID: a type that the kind cannot
  * index. */

@@ -60,8 +60,8 @@ typedef struct qv__exact {
  * distance gets its true distance: the result is exact for the rows that were scanned whenever the errors are bounds. Without, the
  * `capacity` best by estimate are kept. NaN is never kept. Smaller distance first, then smaller key. */
 typedef struct qv__candidates {
-    float threshold;  /* rows whose lower bound is above it are of no interest; only ever falls */
-    size_t capacity;  /* rows kept: k times the refine factor */
+    float threshold;        /* rows whose lower bound is above it are of no interest; only ever falls */
+    size_t capacity;        /* rows kept: k times the refine factor */
     const qv__exact *exact; /* NULL: none */
     size_t query;
     const qv__key_mask *mask;
@@ -69,8 +69,8 @@ typedef struct qv__candidates {
     float lower, upper; /* of true distances with `exact`, else of estimates: lower <= d < upper */
     size_t n, room;     /* kept so far (a reservoir: more than capacity until it is cut), slots */
     qv__hit *hits;
-    size_t n_waiting; /* to be measured exactly, together */
-    qv__hit *waiting; /* their least distances */
+    size_t n_waiting;           /* to be measured exactly, together */
+    qv__hit *waiting;           /* their least distances */
     uint64_t offered, measured; /* counters */
 } qv__candidates;
 qv_status qv__candidates_init(qv__candidates *candidates, size_t capacity, const qv__exact *exact, size_t query,
@@ -108,7 +108,7 @@ typedef struct qv__quantizer_class qv__quantizer_class;
  * (whose distances are 1 - cos everywhere above this floor). */
 typedef struct qv__quantizer {
     const qv__quantizer_class *class;
-    qv_metric metric;    /* L2 (squared), COSINE (rows and queries have unit length), DOT (1 - product), HAMMING */
+    qv_metric metric; /* L2 (squared), COSINE (rows and queries have unit length), DOT (1 - product), HAMMING */
     size_t dim;
     size_t n_columns;
     qv__code_column columns[QV_MAX_CODE_COLUMNS];

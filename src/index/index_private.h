@@ -42,7 +42,7 @@ qv_status qv__row_source_count(const qv__row_source *source, uint64_t *out, qv_e
 typedef struct qv__logical_index {
     const char *name;
     const qv__index_method *kind; /* NULL: not used by this version of Quiver */
-    int32_t field;               /* -1: none, or several */
+    int32_t field;                /* -1: none, or several */
     const qv__index_entry **entries;
     size_t n;
 } qv__logical_index;

@@ -5,8 +5,8 @@
 
 /* Exact kinds first: of several indices on one column a condition takes the first that can answer it. */
 static const qv__index_method *const kinds[] = { &qv__btree_kind,   &qv__bitmap_kind,      &qv__label_list_kind,
-                                                &qv__zonemap_kind, &qv__bloomfilter_kind, &qv__ngram_kind,
-                                                &qv__json_kind };
+                                                 &qv__zonemap_kind, &qv__bloomfilter_kind, &qv__ngram_kind,
+                                                 &qv__json_kind };
 
 const qv__index_method *qv__index_method_at(size_t i) { return i < QV_COUNT_OF(kinds) ? kinds[i] : NULL; }
 

@@ -6,10 +6,12 @@
 
 typedef struct qv__kmeans_options {
     size_t k;
-    qv_metric metric;     /* L2; COSINE: rows have unit length, centroids are plain means; DOT: assigned by the largest product */
-    unsigned iterations;  /* at most; 0: 25 */
-    double tolerance;     /* stops when the loss falls by a smaller share; 0: 1e-4 */
-    double balance;       /* how strongly cells are kept even: no cell holds more than (1 + 1 / balance) times the mean; 0: not at all */
+    qv_metric
+        metric; /* L2; COSINE: rows have unit length, centroids are plain means; DOT: assigned by the largest product */
+    unsigned iterations; /* at most; 0: 25 */
+    double tolerance;    /* stops when the loss falls by a smaller share; 0: 1e-4 */
+    double
+        balance; /* how strongly cells are kept even: no cell holds more than (1 + 1 / balance) times the mean; 0: not at all */
     uint64_t seed;
     unsigned threads;
     qv__job *job; /* may be NULL */
@@ -18,8 +20,8 @@ typedef struct qv__kmeans_options {
 /* Trains on n rows of dim floats (finite). `centroids`: k x dim floats. The result depends on rows, options and seed alone, not on the number
  * of threads nor on the SIMD level's number of lanes more than rounding. QV_INVALID: k = 0, or fewer rows than k, both named.
  * *loss (may be NULL): mean distance of a row to its centroid. */
-qv_status qv__kmeans_train(const float *rows, size_t n, size_t dim, const qv__kmeans_options *options,
-                           float *centroids, double *loss, qv_error *err);
+qv_status qv__kmeans_train(const float *rows, size_t n, size_t dim, const qv__kmeans_options *options, float *centroids,
+                           double *loss, qv_error *err);
 
 /* The nearest of k centroids: prepared once, asked by any number of threads. With many centroids a two-level search may be used for
  * assigning (is_exact false), never for ranking. */
@@ -39,7 +41,7 @@ void qv__centroids_rank(const qv__centroids *centroids, const float *query, size
 /* The same for packed bits (hamming): k-modes. Centroids are bytes. */
 qv_status qv__kmodes_train(const uint8_t *rows, size_t n, size_t bytes, const qv__kmeans_options *options,
                            uint8_t *centroids, double *loss, qv_error *err);
-void qv__kmodes_assign(const uint8_t *centroids, size_t k, const uint8_t *rows, size_t n, size_t bytes,
-                       uint32_t *lists, float *distances);
+void qv__kmodes_assign(const uint8_t *centroids, size_t k, const uint8_t *rows, size_t n, size_t bytes, uint32_t *lists,
+                       float *distances);
 
 #endif

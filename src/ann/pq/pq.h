@@ -8,8 +8,8 @@
 /* The column is "__pq_code", m * bits / 8 bytes: with 4 bits byte b holds sub-vector 2b in its low nibble and 2b + 1 in the high one.
  * Arranged: byte b of row r of a list of n rows is at b * n + r. L2 and COSINE code the residual (row - centroid), DOT the row. */
 typedef struct qv__pq_options {
-    size_t m;      /* sub-vectors; divides dim. bits 4: even */
-    unsigned bits; /* 4 or 8 */
+    size_t m;            /* sub-vectors; divides dim. bits 4: even */
+    unsigned bits;       /* 4 or 8 */
     unsigned iterations; /* 0: 25 */
     uint64_t seed;
     unsigned threads;

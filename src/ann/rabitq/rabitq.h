@@ -14,9 +14,9 @@ typedef struct qv__rabitq_shape {
     unsigned bits; /* 1 .. 9 */
     qv_metric metric;
     qv__rotation_kind rotation;
-    const uint8_t *signs; /* FAST: 4 x ceil(dim / 8) bytes */
-    const float *matrix;  /* MATRIX: dim x dim; component i = row i . v */
-    bool is_packed;       /* sign codes of a list are packed in groups of 32 */
+    const uint8_t *signs;   /* FAST: 4 x ceil(dim / 8) bytes */
+    const float *matrix;    /* MATRIX: dim x dim; component i = row i . v */
+    bool is_packed;         /* sign codes of a list are packed in groups of 32 */
     bool is_residual_query; /* the old formula (1 bit, no error factors) */
     bool has_errors;        /* __error_factors is there */
     bool is_blocked;        /* extra codes in blocks of 64 dimensions, not one bit stream */

@@ -29,12 +29,14 @@ bool qv__vector_plan_is_multi(const qv__vector_plan *plan);   /* several vectors
 /* ------------------------------------------------------------------ searching */
 
 typedef struct qv__vector_request {
-    const void *queries; /* n x dim float32, finite, row after row; hamming: bytes. Any length: cosine makes them unit */
+    const void
+        *queries; /* n x dim float32, finite, row after row; hamming: bytes. Any length: cosine makes them unit */
     size_t n, dim;
     size_t k;               /* rows wanted per query */
     uint32_t refine_factor; /* candidates per row wanted; 0: chosen */
-    uint32_t min_probes, max_probes; /* lists per segment; 0, 0: chosen, more lists until k rows are found; max 0: all if need be */
-    uint32_t ef;                     /* graphs; 0: chosen */
+    uint32_t min_probes,
+        max_probes; /* lists per segment; 0, 0: chosen, more lists until k rows are found; max 0: all if need be */
+    uint32_t ef;    /* graphs; 0: chosen */
     qv_approx_mode mode;
     const qv__exact *exact;   /* true distances for candidates; NULL: estimates are wanted as they are */
     const qv__key_mask *mask; /* NULL: every stored row may match */
