@@ -1,0 +1,103 @@
+/* What the files of index/vector share: the model of an index, its files being written, and an opened segment. */
+#ifndef QV_INDEX_VECTOR_PRIVATE_H
+#define QV_INDEX_VECTOR_PRIVATE_H
+
+#include "ann/hnsw/hnsw.h"
+#include "ann/kmeans/kmeans.h"
+#include "ann/pq/pq.h"
+#include "ann/rabitq/rabitq.h"
+#include "ann/sq/sq.h"
+#include "index/vector/vector.h"
+
+/* ------------------------------------------------------------------ kind.c: what a kind of index is made of */
+
+typedef enum qv__code_kind { QV_CODE_FLAT, QV_CODE_SQ, QV_CODE_PQ, QV_CODE_RQ } qv__code_kind;
+typedef struct qv__vector_kind {
+    qv_index_kind kind;
+    const char *name; /* "IVF_HNSW_SQ" */
+    qv__code_kind code;
+    bool has_graph;
+} qv__vector_kind;
+const qv__vector_kind *qv__vector_kind_of(qv_index_kind kind);
+const qv__vector_kind *qv__vector_kind_by_name(const char *name, size_t len); /* NULL: unknown */
+
+/* ------------------------------------------------------------------ model.c: everything trained, and what searches need to know */
+
+/* How a search with nothing set goes about, as measured when the index was built; kept in a pair of the schema's metadata of index.idx
+ * ("quiver:tuning", JSON) that other readers ignore. */
+typedef struct qv__vector_tuning {
+    uint32_t n; /* steps, by rising recall; 0: not measured */
+    struct {
+        float recall; /* of 10 rows, measured on a sample */
+        uint32_t probes, refine, ef;
+    } steps[16];
+} qv__vector_tuning;
+
+/* Immutable when made; counted. */
+typedef struct qv__vector_model {
+    qv__owner owner;
+    const qv__vector_kind *kind;
+    qv_metric metric;
+    qv__element element; /* of the column: F32, F16, F64, BF16, I8, U8, or BITS (hamming) */
+    size_t dim;          /* values; bits for BITS */
+    bool is_multi;       /* the column is a list of vectors */
+    size_t n_lists;
+    float *centroids;       /* n_lists x dim; NULL for BITS */
+    uint8_t *bit_centroids; /* BITS: n_lists x dim / 8 */
+    qv__centroids *ranking; /* NULL for BITS */
+    float *extra;           /* n_lists x the quantizer's extra floats; NULL: none */
+    qv__quantizer *quantizer;
+    double loss;
+    uint32_t hnsw_m, hnsw_ef_construction;
+    uint64_t target_partition_size; /* 0: not said */
+    qv__vector_tuning tuning;
+} qv__vector_model;
+/* Takes what the model points to (also on failure), and makes ranking and extra. */
+qv_status qv__vector_model_new(const qv__vector_model *parts, qv__vector_model **out, qv_error *err);
+void qv__vector_model_unref(qv__vector_model *model);
+
+/* ------------------------------------------------------------------ lists_write.c: index.idx and auxiliary.idx being written */
+
+typedef struct qv__list_writer qv__list_writer;
+qv_status qv__list_writer_open(const qv__index_target *target, qv__vector_model *model, qv__list_writer **out,
+                               qv_error *err);
+/* The next list (0 first): plain columns of n rows, arranged here. `graph` over the same rows, in this order; NULL: the kind has none, or
+ * n = 0. */
+qv_status qv__list_writer_add(qv__list_writer *writer, const uint64_t *ids, const uint8_t *const *plain, size_t n,
+                              const qv__hnsw *graph, qv_error *err);
+/* Both files durable; fills details and version. `tuning` (may be NULL) was measured meanwhile. */
+qv_status qv__list_writer_finish(qv__list_writer *writer, const qv__vector_tuning *tuning, qv__index_built *out,
+                                 qv_error *err);
+void qv__list_writer_free(qv__list_writer *writer);
+
+/* ------------------------------------------------------------------ lists.c, graphs.c: an opened segment */
+
+typedef struct qv__vector_segment
+    qv__vector_segment; /* begins with qv__segment; lists are read when they are first asked for */
+qv_status qv__vector_segment_open(qv__store *folder, const qv__index_entry *entry, const qv__type *type,
+                                  qv__segment **out, qv_error *err);
+void qv__vector_segment_close(qv__segment *segment);
+qv__vector_model *qv__vector_segment_model(const qv__vector_segment *segment); /* borrowed */
+/* A list as it is stored: mapped where the layout allows, else decoded once and kept. Borrowed from the segment. */
+qv_status qv__vector_segment_list(qv__vector_segment *segment, size_t list, qv__code_list *out, qv_error *err);
+uint64_t qv__vector_segment_rows(const qv__vector_segment *segment);
+size_t qv__vector_segment_list_rows(const qv__vector_segment *segment, size_t list);
+/* The graph of a list (NULL: no rows), and its codes row after row; borrowed. */
+qv_status qv__vector_segment_graph(qv__vector_segment *segment, size_t list, const qv__hnsw **graph,
+                                   qv__code_list *plain, qv_error *err);
+
+/* ------------------------------------------------------------------ search.c: one segment, any number of queries */
+
+qv_status qv__vector_segment_search(qv__vector_segment *segment, const qv__vector_request *request,
+                                    qv__candidates *candidates, qv__vector_counters *counters, qv_error *err);
+
+/* ------------------------------------------------------------------ build.c, merge.c: behind qv__index_method */
+
+qv_status qv__vector_build(const qv__vector_kind *kind, const qv__index_target *target, qv__index_source *source,
+                           qv__index_built *out, qv_error *err);
+qv_status qv__vector_merge(const qv__vector_kind *kind, const qv__index_target *target, qv__segment *const *old,
+                           size_t n_old, qv__index_source *added, qv__keep_fn keep, void *ctx, qv__index_built *out,
+                           qv_error *err);
+bool qv__vector_can_index(const qv__vector_kind *kind, const qv__type *type);
+
+#endif
