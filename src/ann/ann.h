@@ -66,13 +66,15 @@ typedef struct qv__candidates {
     size_t query;
     const qv__key_mask *mask;
     size_t mask_hint;
-    float lower, upper; /* of true distances with `exact`, else of estimates: lower <= d < upper */
-    size_t n, room;     /* kept so far (a reservoir: more than capacity until it is cut), slots */
+    float lower,
+        upper; /* of true distances with `exact`, else of estimates: lower <= d < upper. Set before the first offer */
+    size_t n, room; /* kept so far (a reservoir: more than capacity until it is cut), slots */
     qv__hit *hits;
     size_t n_waiting;           /* to be measured exactly, together */
     qv__hit *waiting;           /* their least distances */
     uint64_t offered, measured; /* counters */
 } qv__candidates;
+/* Memory for what `capacity` asks, at once; no call after it fails. Pairs with qv__candidates_clear, also when it fails. */
 qv_status qv__candidates_init(qv__candidates *candidates, size_t capacity, const qv__exact *exact, size_t query,
                               const qv__key_mask *mask, qv_error *err);
 /* A row of a list whose `least` distance is at most threshold (else it is dropped). */
@@ -80,7 +82,7 @@ void qv__candidates_offer(qv__candidates *candidates, float estimate, float leas
 /* The same for a block of rows: bits of `passing` say which of them. */
 void qv__candidates_offer_block(qv__candidates *candidates, const float *estimates, const float *least,
                                 const uint64_t *keys, uint64_t passing);
-/* Sorted, at most capacity. */
+/* Measures what still waits. Sorted, at most capacity; borrowed until the next call. */
 size_t qv__candidates_finish(qv__candidates *candidates, const qv__hit **hits);
 void qv__candidates_clear(qv__candidates *candidates);
 
