@@ -2,6 +2,9 @@
 
 sift.npy     1,000,000 x 128 float32: SIFT descriptors (OpenCV) of the photographs at several scales, each once
 hog.npy        200,000 x 960 float32: histograms of oriented gradients over patches (15 cells x 8 x 8 bins)
+text.npy       100,000 x 256 float32: latent semantics of the definitions and examples of WordNet, of unit length
+
+Each has 1,000 queries of its own: SIFT at a scale of the photographs that the rows do not have, patches and definitions left out.
 """
 
 import pathlib
@@ -10,7 +13,7 @@ import subprocess
 import numpy as np
 
 FOLDER = pathlib.Path("build/bench-data")
-PACKAGES = ("mate-backgrounds", "gnome-backgrounds")
+PACKAGES = ("mate-backgrounds", "gnome-backgrounds")  # and wordnet-base
 
 
 def photographs():
@@ -93,6 +96,53 @@ def hog(rows=200_000):
     return np.load(path, mmap_mode="r")
 
 
+def sift_queries(count=1000):
+    path = FOLDER / f"sift-queries-{count}.npy"
+    if not path.exists():
+        import cv2
+
+        detector = cv2.SIFT_create(nfeatures=0, contrastThreshold=0.01, edgeThreshold=20)
+        parts = []
+        for name in photographs():
+            image = gray(name, 0.85)
+            found = None if image is None else detector.detectAndCompute(image, None)[1]
+            if found is not None:
+                parts.append(found.astype(np.float32))
+        every = np.concatenate(parts)
+        np.save(path, every[np.random.default_rng(7).choice(len(every), count, replace=False)])
+    return np.load(path)
+
+
+def definitions():
+    """One line per synset of WordNet: its words, definition and examples."""
+    lines = []
+    for part in ("noun", "verb", "adj", "adv"):
+        for line in pathlib.Path(f"/usr/share/wordnet/data.{part}").read_text(encoding="utf-8", errors="replace").splitlines():
+            head, bar, gloss = line.partition(" | ")
+            fields = head.split()
+            if bar and len(fields) > 4 and not line.startswith("  "):
+                words = [fields[4 + 2 * i].replace("_", " ") for i in range(int(fields[3], 16))]
+                lines.append(" ".join(words) + ". " + gloss.strip())
+    return lines
+
+
+def text(dim=256, queries=1000):
+    """(rows, queries): definitions as latent semantic vectors."""
+    path = FOLDER / f"text-{dim}.npy"
+    if not path.exists():
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        counts = TfidfVectorizer(sublinear_tf=True, min_df=3, stop_words="english").fit_transform(definitions())
+        found = TruncatedSVD(dim, random_state=0).fit_transform(counts).astype(np.float32)
+        lengths = np.linalg.norm(found, axis=1, keepdims=True)
+        found = found[lengths[:, 0] > 1e-6] / lengths[lengths[:, 0] > 1e-6]
+        np.save(path, found[np.random.default_rng(8).permutation(len(found))])
+    every = np.load(path, mmap_mode="r")
+    return every[queries:], np.array(every[:queries])
+
+
 def scalars(rows, seed=2):
     """Columns beside the vectors: an id, a category, a price, a label."""
     random = np.random.default_rng(seed)
@@ -114,4 +164,4 @@ def arrow_table(vectors, seed=2):
 
 
 if __name__ == "__main__":
-    print("sift", sift().shape, "hog", hog().shape)
+    print("sift", sift().shape, sift_queries().shape, "hog", hog().shape, "text", text()[0].shape)

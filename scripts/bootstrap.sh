@@ -9,7 +9,7 @@ declare -A DEBIAN=(
     [test]="clang-14 clang-format-14 libclang-rt-14-dev"
     [arm64]="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
     [coverage]="gcovr"
-    [bench]="mate-backgrounds gnome-backgrounds"
+    [bench]="mate-backgrounds gnome-backgrounds wordnet-base"
 )
 
 missing=()
