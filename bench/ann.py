@@ -19,7 +19,7 @@ import harness
 DATA = sys.argv[1]
 CORES = int(sys.argv[2])
 ROWS = int(sys.argv[3]) if len(sys.argv) > 3 else 1_000_000
-ONLY = set(filter(None, os.environ.get("ANN_ONLY", "").split(",")))
+ONLY = set(filter(None, os.environ.get("ANN_ONLY", "").split(";")))
 BUILD_CORES = os.cpu_count()
 
 import data  # noqa: E402

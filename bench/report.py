@@ -94,7 +94,7 @@ def tables_part(lines):
     part = load("tables")
     if not part:
         return
-    lines += ["## Conditions, changes, indexes", "", f"{part['rows']:,} rows as above; ms, best round. Quiver's changes are durable when they return; the peers' are not synced.", ""]
+    lines += ["## Conditions, changes, indexes", "", f"{part['rows']:,} rows as above; ms, best round. Changes are durable on both sides: Quiver's when the call returns, the files of lancedb are synced after it, within the time that is counted.", ""]
     for title, key in (("reads under a condition", "filtered_reads_ms"), ("one row by its id", "point_queries_ms"), ("changes", "changes_ms")):
         peers = list(dict.fromkeys(p for v in part[key].values() for p in v))
         rows = []
@@ -112,6 +112,40 @@ def tables_part(lines):
             [[k, f"{v['adds']:,}", number(v["median_ms"]), number(v["first_100_ms"]), number(v["at_1000_ms"]), number(v["last_100_ms"]), f"{v['last_100_ms'] / v['first_100_ms']:.2f}"] for k, v in a.items()],
         )
     )
+
+
+def ann_part(lines):
+    for name in ("sift", "hog", "text"):
+        for cores in (1, 2, 4, 8, 16):
+            part = load(f"ann-{name}-{cores}")
+            if not part:
+                continue
+            lines += [f"## Vector indexes: {name}, {cores} core{'s' if cores > 1 else ''}", ""]
+            lines += [f"{part['rows']:,} x {part['dim']} float32, {part['metric']}; single queries, 10 rows; queries per second of the fastest setting that reaches the recall.", ""]
+            rows = []
+            for who, entry in part["contestants"].items():
+                build, qps, in_c = entry["build"], entry["qps"], entry.get("qps_c", {})
+                cells = [number(v) + (f" ({number(in_c[r])})" if in_c.get(r) else "") if v else "-" for r, v in qps.items()]
+                rows.append([who, *cells, number(build["cpu_s"]), number(build["bytes"] / 1e6)])
+            recalls = list(next(iter(part["contestants"].values()))["qps"])
+            lines.append(table(["q/s at a recall of", *recalls, "build, CPU s", "index, MB"], rows))
+            best = {r: max(((e["qps"][r] or 0, w) for w, e in part["contestants"].items() if not w.startswith("quiver")), default=(0, "")) for r in recalls}
+            mine = {r: max(((e["qps"][r] or 0, w) for w, e in part["contestants"].items() if w.startswith("quiver")), default=(0, "")) for r in recalls}
+            lines += ["; ".join(f"{r}: {mine[r][1]} {mine[r][0] / best[r][0]:.2f}x of {best[r][1]}" for r in recalls if best[r][0] and mine[r][0]) + ".", ""]
+            lines += ["Quiver is measured through Python's `search(q).limit(10).to_list()` (in brackets: the same setting through C), the libraries through their Python calls.", "", f"![{name}](results/ann-{name}-{cores}.png)", ""]
+
+
+def ann_plot(plt, name):
+    part = load(name)
+    if not part:
+        return
+    plt.figure(figsize=(7, 5))
+    for who, entry in part["contestants"].items():
+        points = sorted((p["recall"], 1 / p["seconds"]) for p in entry["curve"] if p["recall"] > 0.6)
+        plt.plot([r for r, _ in points], [q for _, q in points], marker=".", label=who, linewidth=2 if who.startswith("quiver") else 1)
+    plt.xlabel("recall of 10 rows"), plt.ylabel("queries per second"), plt.yscale("log"), plt.legend(fontsize=6), plt.tight_layout()
+    plt.savefig(RESULTS / f"{name}.png", dpi=110)
+    plt.close()
 
 
 def process_part(lines):
@@ -151,6 +185,8 @@ def plots():
         plt.barh(names[::-1], [r["batch_100_qps"][n] for n in names[::-1]])
         plt.xlabel(f"queries per second, 100 at once, {r['rows']:,} x {r['dim']}, 1 core"), plt.tight_layout()
         plt.savefig(RESULTS / "batch.png", dpi=110)
+    for path in RESULTS.glob("ann-*.json"):
+        ann_plot(plt, path.stem)
 
 
 def main():
@@ -170,6 +206,7 @@ def main():
         lines += ["![batch](results/batch.png)", ""]
     storage_part(lines)
     tables_part(lines)
+    ann_part(lines)
     process_part(lines)
     notes = pathlib.Path("bench/notes.md")
     if notes.exists():
