@@ -6,6 +6,7 @@
 
 typedef struct search {
     const qv_search_options *options;
+    bool is_explained; /* only then the operators are described: their text costs as much as a small search */
     qv__row_reader reader;
     qv__filter filter;
     qv__matches matches;
@@ -218,7 +219,7 @@ static qv_status prepare(search *x, qv__snapshot *snapshot, const qv_vectors *qu
     QV_TRY(qv__projection_new(schema, &wanted, &x->reader.sources, &x->projection, err));
     QV_TRY(qv__search_sort_check(options, x->projection->schema, err));
     QV_TRY(qv__row_reader_prepare(&x->reader, err));
-    return make_plan(x, err);
+    return x->is_explained ? make_plan(x, err) : QV_OK;
 }
 
 static qv_status run(search *x, qv__stream **out, qv_error *err)
@@ -266,7 +267,7 @@ qv_status qv__search(qv__snapshot *snapshot, const qv_vectors *queries, const qv
 qv_status qv__explain_search(qv__snapshot *snapshot, const qv_vectors *queries, const qv_search_options *options,
                              qv_plan_mode mode, bool as_json, qv__buffer *out, qv_error *err)
 {
-    search x = { .options = options };
+    search x = { .options = options, .is_explained = true };
     qv__stream *stream = NULL;
     int64_t began = qv__now_ns(), elapsed = -1;
 
