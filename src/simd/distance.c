@@ -9,7 +9,11 @@
 #include "half.h"
 #include "simd_private.h"
 
-enum { PANEL_MIN_QUERIES = 8 }; /* below, a pass per query over rows in cache is as fast */
+enum {
+    PANEL_MIN_QUERIES = 8, /* below, a pass per query over rows in cache is as fast */
+    PREFETCHED_ROWS = 8,   /* picked rows that are on their way from memory while one is measured */
+    PREFETCHED_BYTES = 512,
+};
 
 size_t qv__element_bytes(qv__element element, size_t dim)
 {
@@ -348,4 +352,26 @@ void qv__distance_block(const qv__distance *d, size_t q, const uint8_t *rows, si
 void qv__distance_to_rows(const qv__distance *distance, size_t q, const void *rows, size_t stride, size_t n, float *out)
 {
     qv__distance_block(distance, q, rows, stride, n, NULL, 0, out);
+}
+
+/* The first lines of a row: the hardware follows with the rest of a long one. */
+static inline void prefetch_row(const uint8_t *row, size_t bytes)
+{
+    for (size_t at = 0; at < QV_MIN(bytes, PREFETCHED_BYTES); at += 64)
+        __builtin_prefetch(row + at);
+}
+
+void qv__distance_to_picked(const qv__distance *distance, size_t q, const void *rows, size_t stride,
+                            const uint32_t *picked, size_t n, float *out)
+{
+    const uint8_t *first = rows;
+    size_t bytes = qv__element_bytes(distance->element, distance->dim);
+
+    for (size_t i = 0; i < QV_MIN(n, PREFETCHED_ROWS); i++)
+        prefetch_row(first + stride * picked[i], bytes);
+    for (size_t i = 0; i < n; i++) {
+        if (i + PREFETCHED_ROWS < n)
+            prefetch_row(first + stride * picked[i + PREFETCHED_ROWS], bytes);
+        qv__distance_block(distance, q, first + stride * picked[i], stride, 1, NULL, 0, out + i);
+    }
 }

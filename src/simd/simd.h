@@ -35,6 +35,9 @@ void qv__distance_free(qv__distance *distance);
  * integers and bits. Any alignment, any dim, any stride >= the vector's bytes. */
 void qv__distance_to_rows(const qv__distance *distance, size_t q, const void *rows, size_t stride, size_t n,
                           float *out);
+/* The same for rows picked by number, wherever they lie (rows + stride * picked[i]): fetched ahead. */
+void qv__distance_to_picked(const qv__distance *distance, size_t q, const void *rows, size_t stride,
+                            const uint32_t *picked, size_t n, float *out);
 
 /* The k best (distance, id) pairs seen: smaller distance first, then smaller id. NaN is never kept. */
 typedef struct qv__hit {

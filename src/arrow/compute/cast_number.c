@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "arrow/compute/cast_private.h"
-#include "arrow/compute/float16.h"
+#include "base/float16.h"
 
 /* id, C type, least value, greatest value + 1 (both exact doubles); digits of the mantissa for floats */
 #define INT_TYPES(X, ...)                           \

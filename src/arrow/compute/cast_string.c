@@ -3,7 +3,7 @@
 #include <strings.h>
 
 #include "arrow/compute/cast_private.h"
-#include "arrow/compute/float16.h"
+#include "base/float16.h"
 #include "arrow/validate.h"
 #include "base/buffer.h"
 

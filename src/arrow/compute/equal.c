@@ -1,6 +1,6 @@
 /* Logical equality over ranges, and the hash that goes with it. Runs of fixed-width values without nulls compare as bytes. */
 #include "arrow/compute/compute_private.h"
-#include "arrow/compute/float16.h"
+#include "base/float16.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

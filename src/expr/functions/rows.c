@@ -1,5 +1,5 @@
 /* Results: of fixed width filled in place, and of any type row by row. */
-#include "arrow/compute/float16.h"
+#include "base/float16.h"
 #include "expr/functions/functions_private.h"
 
 int64_t qv__value_i64(const qv__array *array, int64_t i)

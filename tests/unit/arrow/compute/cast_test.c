@@ -5,7 +5,7 @@
 
 #include "arrow/builder.h"
 #include "arrow/compute/compute.h"
-#include "arrow/compute/float16.h"
+#include "base/float16.h"
 #include "arrow/validate.h"
 #include "base/alloc.h"
 

@@ -1,6 +1,6 @@
 /* IEEE half precision in software: every half is a double; doubles are rounded once, to nearest, ties to even. */
-#ifndef QV_ARROW_COMPUTE_FLOAT16_H
-#define QV_ARROW_COMPUTE_FLOAT16_H
+#ifndef QV_BASE_FLOAT16_H
+#define QV_BASE_FLOAT16_H
 
 #include <stdint.h>
 #include <string.h>
