@@ -62,6 +62,13 @@ void qv__job_begin(qv__job *job, const qv_job *options, const char *stage, uint6
     pthread_mutex_init(&job->report_lock, NULL);
 }
 
+void qv__job_stage(qv__job *job, const char *stage, uint64_t rows_total)
+{
+    job->stage = stage;
+    job->rows_total = rows_total;
+    atomic_store_explicit(&job->rows_done, 0, memory_order_relaxed);
+}
+
 static bool report(qv__job *job, int64_t now, bool finished)
 {
     qv_progress progress = {

@@ -21,6 +21,8 @@ typedef struct qv__job {
 
 /* `options` may be NULL; its struct_size is honoured. Pairs with qv__job_end. */
 void qv__job_begin(qv__job *job, const qv_job *options, const char *stage, uint64_t rows_total);
+/* The next stage of the call; its rows are counted from 0. Between parallel work only. */
+void qv__job_stage(qv__job *job, const char *stage, uint64_t rows_total);
 /* Counts work and looks for cancellation: QV_CANCELLED or QV_TIMEOUT. Call it at least every few milliseconds of work. */
 qv_status qv__job_tick(qv__job *job, uint64_t rows, uint64_t bytes, qv_error *err);
 /* Sends the last report (finished = true) when st is QV_OK, and frees what the job holds. */

@@ -32,6 +32,8 @@ typedef struct qv__row_source {
     bool deleted_too;
 } qv__row_source;
 qv_status qv__row_source_open(const qv__row_source *source, qv__stream **out, qv_error *err);
+/* As qv__index_source.sample wants it: `source` is a qv__row_source. */
+qv_status qv__row_source_sample(void *source, uint64_t sample, uint64_t seed, qv__stream **out, qv_error *err);
 qv_status qv__row_source_count(const qv__row_source *source, uint64_t *out, qv_error *err);
 
 /* ------------------------------------------------------------------ entries.c: indices of a snapshot */
@@ -174,6 +176,7 @@ typedef struct qv__index_order {
     const bool *covered;    /* per fragment: the entry will name it */
     const uint64_t *others; /* ids of fragments that are yet to come, named too */
     size_t n_others;
+    qv__segment *like; /* its trained model is taken over when there are no old segments; NULL: none */
     qv__segment *const *old;
     size_t n_old;
     qv__keep_fn keep;

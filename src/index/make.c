@@ -121,13 +121,11 @@ static qv_status fill_entry(const qv__index_order *order, qv__made_index *made, 
 
 /* ------------------------------------------------------------------ building */
 
-static qv_status open_rows(const qv__index_order *order, bool addresses, qv__index_source *source, qv_error *err)
+static qv_status open_rows(qv__row_source *rows, qv__index_source *source, qv_error *err)
 {
-    const qv__row_source rows = { order->snapshot, order->field, order->wanted, addresses, !order->kind->remaps };
-
-    *source = (qv__index_source){ .type = order->field->leaf->type };
-    QV_TRY(qv__row_source_count(&rows, &source->rows, err));
-    return qv__row_source_open(&rows, &source->values, err);
+    *source = (qv__index_source){ .type = rows->field->leaf->type, .sample = qv__row_source_sample, .ctx = rows };
+    QV_TRY(qv__row_source_count(rows, &source->rows, err));
+    return qv__row_source_open(rows, &source->values, err);
 }
 
 static qv_status build(const qv__index_order *order, qv__made_index *made, qv_error *err)
@@ -138,14 +136,17 @@ static qv_status build(const qv__index_order *order, qv__made_index *made, qv_er
                                 .options = order->options,
                                 .memory_limit = order->options->memory_limit_bytes,
                                 .stable_row_ids = stable,
+                                .like = order->like,
                                 .job = order->job };
+    qv__row_source rows = { order->snapshot, order->field, order->wanted, !stable || order->kind->by_address,
+                            !order->kind->remaps };
     qv__index_source source = { 0 };
     unsigned major, minor;
 
     if (sscanf(qv__snapshot_file_version(order->snapshot), "%u.%u", &major, &minor) == 2)
         target.version = (qv__file_version){ (uint16_t) major, (uint16_t) minor };
     if (order->wanted)
-        QV_CHECK(open_rows(order, !stable || order->kind->by_address, &source, err));
+        QV_CHECK(open_rows(&rows, &source, err));
     if (order->n_old)
         QV_CHECK(order->kind->merge(&target, order->old, order->n_old, order->wanted ? &source : NULL, order->keep,
                                     order->ctx, &made->built, err));

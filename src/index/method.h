@@ -59,6 +59,10 @@ typedef struct qv__index_source {
     qv__stream *values;   /* batches of two columns: value, row (uint64) */
     const qv__type *type; /* of the value */
     uint64_t rows;        /* about */
+    /* For kinds that look at rows before `values` is read: another stream over about `sample` of the rows, drawn evenly and repeatably for
+     * a seed; all of them when there are no more. The stream is the caller's. */
+    qv_status (*sample)(void *ctx, uint64_t sample, uint64_t seed, qv__stream **out, qv_error *err);
+    void *ctx;
 } qv__index_source;
 
 typedef struct qv__index_target {
@@ -67,6 +71,9 @@ typedef struct qv__index_target {
     const qv_index_options *options;
     uint64_t memory_limit; /* bytes; 0: 1 GiB */
     bool stable_row_ids;   /* of the table: rows are ids, or addresses for kinds by address */
+    struct qv__segment *
+        like; /* build: a segment of the same index, whose trained model (if the kind has one) the new one takes over; NULL:
+                                 none */
     qv__job *job;
 } qv__index_target;
 
@@ -104,7 +111,8 @@ typedef struct qv__index_method {
     /* What a segment was built with (json_path, rows_per_zone, ...), for another one beside it; strings are the segment's. NULL: the
      * kind has no options. */
     void (*recall)(const qv__segment *segment, qv_index_options *options);
-    /* One new segment out of old ones and new rows (NULL: none). `keep` (may be NULL): what becomes of the old ones' rows. */
+    /* One new segment out of old ones and new rows (NULL: none). `keep` (may be NULL): what becomes of the old ones' rows. QV_UNSUPPORTED: the
+     * old ones do not go together, or are not worth extending; they are to be built anew from the rows. */
     qv_status (*merge)(const qv__index_target *target, qv__segment *const *old, size_t n_old, qv__index_source *added,
                        qv__keep_fn keep, void *ctx, qv__index_built *out, qv_error *err);
     /* `entry` as the manifest tells it; `type` of the column now (NULL: the files say it). QV_CORRUPT, QV_NOT_FOUND: then the table is scanned instead. */

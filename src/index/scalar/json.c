@@ -190,7 +190,7 @@ static qv_status build(const qv__index_target *target, qv__index_source *source,
     QV_CHECK(base_of_options(target->options, target->stable_row_ids, &base, err));
     below.stable_row_ids = false; /* whatever rows are called, they are not addresses to the kind below */
     QV_CHECK(qv__json_values(source->values, target->options->json_path, NULL, &values, err));
-    qv__index_source extracted = { values, values->schema->fields[0].type, source->rows };
+    qv__index_source extracted = { .values = values, .type = values->schema->fields[0].type, .rows = source->rows };
     QV_CHECK(base->kind->build(&below, &extracted, out, err));
     out->details.len = 0;
     QV_CHECK(qv__json_details_pack(target->options->json_path, base->kind->type_url, &out->details, err));
@@ -233,7 +233,7 @@ static qv_status merge(const qv__index_target *target, qv__segment *const *old, 
         targets[i] = ((json_segment *) old[i])->target;
     if (added) {
         QV_CHECK(qv__json_values(added->values, first->details.path, first->type, &values, err));
-        extracted = (qv__index_source){ values, first->type, added->rows };
+        extracted = (qv__index_source){ .values = values, .type = first->type, .rows = added->rows };
     }
     QV_CHECK(first->target->kind->merge(&below, targets, n_old, added ? &extracted : NULL, keep, ctx, out, err));
     out->details.len = 0;

@@ -134,7 +134,7 @@ static qv_status sort_elements(const qv__index_target *target, const qv__index_s
     qv__stream *elements = NULL;
 
     QV_CHECK(qv__label_list_elements(lists->values, lists->type, nulls, &elements, err));
-    qv__index_source source = { elements, lists->type->children[0].type, lists->rows };
+    qv__index_source source = { .values = elements, .type = lists->type->children[0].type, .rows = lists->rows };
     QV_CHECK(qv__sort_values(target, &source, out, err));
 done:
     qv__stream_free(elements);

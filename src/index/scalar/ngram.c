@@ -103,7 +103,7 @@ static qv_status sort_tokens(const qv__index_target *target, const qv__index_sou
     qv__stream *pairs = NULL;
 
     QV_CHECK(qv__ngram_pairs(texts->values, token, &pairs, err));
-    qv__index_source source = { pairs, token, texts->rows };
+    qv__index_source source = { .values = pairs, .type = token, .rows = texts->rows };
     QV_CHECK(qv__sort_values(target, &source, out, err));
 done:
     qv__stream_free(pairs);

@@ -85,7 +85,7 @@ static qv__segment *build(qvt_rng *rng, fixture *f, const qv__index_method *kind
     QVT_OK(qv__store_sub(f->root, name, &folder, &err));
     qv__stream *stream = make_source(rng, f, from, to);
     qv__index_target target = { .folder = folder, .version = { 2, 2 }, .memory_limit = memory, .job = &f->job };
-    qv__index_source source = { stream, f->type, (uint64_t) (to - from) };
+    qv__index_source source = { .values = stream, .type = f->type, .rows = (uint64_t) (to - from) };
     QVT_OK(kind->build(&target, &source, &built, &err));
     qv__stream_free(stream);
     QVT_OK(kind->open(folder, &entry, f->type, &segment, &err));
@@ -283,7 +283,7 @@ static void check_merge(qvt_rng *rng, fixture *f, const qv__index_method *kind, 
     qv__stream *stream = make_source(rng, f, b, n);
     QVT_OK(qv__store_sub(f->root, "merged", &folder, &err));
     qv__index_target target = { .folder = folder, .version = { 2, 1 }, .job = &f->job };
-    qv__index_source added = { stream, f->type, (uint64_t) (n - b) };
+    qv__index_source added = { .values = stream, .type = f->type, .rows = (uint64_t) (n - b) };
     QVT_OK(kind->merge(&target, old, 2, &added, NULL, NULL, &built, &err));
     qv__stream_free(stream);
     QVT_OK(kind->open(folder, &entry, f->type, &merged, &err));

@@ -102,7 +102,7 @@ static qv__segment *build(fixture *f, const qv__index_method *kind, const char *
     qv__index_target target = {
         .folder = folder, .version = { 2, 2 }, .options = &f->options, .memory_limit = memory, .job = &f->job
     };
-    qv__index_source source = { stream, f->type, (uint64_t) (to - from) };
+    qv__index_source source = { .values = stream, .type = f->type, .rows = (uint64_t) (to - from) };
     QVT_OK(kind->build(&target, &source, &built, &err));
     qv__stream_free(stream);
     qv__segment *segment = open_built(f, kind, folder, &built);
@@ -121,7 +121,7 @@ static qv__segment *merge(fixture *f, const qv__index_method *kind, const char *
     QVT_OK(qv__store_sub(f->root, name, &folder, &err));
     qv__stream *stream = make_source(f, from, to);
     qv__index_target target = { .folder = folder, .version = { 2, 1 }, .options = &f->options, .job = &f->job };
-    qv__index_source source = { stream, f->type, (uint64_t) (to - from) };
+    qv__index_source source = { .values = stream, .type = f->type, .rows = (uint64_t) (to - from) };
     QVT_OK(kind->merge(&target, old, n_old, from < to ? &source : NULL, keep, NULL, &built, &err));
     qv__stream_free(stream);
     qv__segment *segment = open_built(f, kind, folder, &built);
@@ -661,7 +661,7 @@ static void expect_refused(const char *odd, const char *message)
     qv__buffer_init(&built.details, 4096);
     qv__stream *stream = make_source(&f, 0, 40);
     qv__index_target target = { .folder = f.root, .version = { 2, 2 }, .options = &f.options, .job = &f.job };
-    qv__index_source source = { stream, f.type, 40 };
+    qv__index_source source = { .values = stream, .type = f.type, .rows = 40 };
     QVT_FAILS(qv__json_kind.build(&target, &source, &built, &err), QV_INVALID, message);
     qv__stream_free(stream);
     qv__buffer_free(&built.details);
@@ -784,7 +784,7 @@ static void test_damage(void **state)
     QVT_OK(qv__store_sub(f.root, "damaged", &folder, &err));
     qv__stream *stream = make_source(&f, 0, 40);
     qv__index_target target = { .folder = folder, .version = { 2, 2 }, .options = &f.options, .job = &f.job };
-    qv__index_source source = { stream, f.type, 40 };
+    qv__index_source source = { .values = stream, .type = f.type, .rows = 40 };
     QVT_OK(kind->build(&target, &source, &built, &err));
     qv__stream_free(stream);
     qv__index_entry entry = { .index_version = built.index_version,
@@ -826,7 +826,7 @@ static qv_status act(void *ctx, qv_error *err)
     qv__index_target target = {
         .folder = t->folder, .version = { 2, 2 }, .options = &t->f->options, .job = &t->f->job
     };
-    qv__index_source source = { t->stream, t->f->type, 20 };
+    qv__index_source source = { .values = t->stream, .type = t->f->type, .rows = 20 };
     QV_CHECK(t->kind->merge(&target, &t->old, 1, &source, shift_all, NULL, &built, err));
     qv__index_entry entry = { .index_version = built.index_version,
                               .type_url = t->kind->type_url,
