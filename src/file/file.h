@@ -74,7 +74,8 @@ qv_status qv__file_describe(qv__file *file, qv__buffer *json, qv_error *err);
 typedef enum qv__file_profile {
     QV_FILE_DEFAULT, /* cheap lossless encodings chosen by measuring each page; vectors bare */
     QV_FILE_PLAIN,   /* no compression at all */
-    QV_FILE_SMALL    /* zstd on top wherever it shrinks, vectors too */
+    QV_FILE_SMALL,   /* zstd on top wherever it shrinks, vectors too */
+    QV_FILE_BARE     /* numbers and vectors without nulls as they lie in memory, so that they are mapped and never decoded */
 } qv__file_profile;
 
 typedef struct qv__writer_options {
@@ -101,6 +102,8 @@ qv_status qv__file_writer_open(qv__store *store, const char *name, const qv__sch
                                const qv__writer_options *options, qv__file_writer **out, qv_error *err);
 /* `batch` is a struct array of the schema's type, any offsets. Memory held stays near columns x page_bytes. */
 qv_status qv__file_writer_write(qv__file_writer *writer, const qv__array *batch, qv_error *err);
+/* Ends the pages of all columns here: rows that follow share none with those before. With page_bytes SIZE_MAX no page ends elsewhere. */
+qv_status qv__file_writer_cut(qv__file_writer *writer, qv_error *err);
 /* All rows of another file, whose pages are taken as they lie, after what was written. Only when qv__file_writer_can_copy says so. */
 qv_status qv__file_writer_copy(qv__file_writer *writer, qv__file *from, qv__job *job, qv_error *err);
 /* Has the file the same version (2.1 or 2.2), fields and columns (`map` as for qv__column_open, required), and nothing that lies

@@ -102,6 +102,8 @@ static qv_status tune(const planner *p, qv__write_tuning *out, qv_error *err)
         *out = (qv__write_tuning){ .cheap = true, .compression = QV__COMPRESS_ZSTD, .level = 6 };
     if (p->profile == QV_FILE_PLAIN)
         out->compression = QV__COMPRESS_NONE;
+    if (p->profile == QV_FILE_BARE)
+        *out = (qv__write_tuning){ .compression = QV__COMPRESS_NONE, .fullzip = true };
     if (compression) {
         size_t i = 1;
         while (i < QV_COUNT_OF(names) && strcasecmp(compression, names[i]) != 0)

@@ -206,10 +206,10 @@ qv_status qv__fullzip_bare(const qv__page_job *job, const qv__type *type, bool *
     qv__values shape = { .items = 1 };
     zipper z;
     *done = false;
-    if (type->id == QV_TYPE_FIXED_BINARY)
-        shape.bits = qv__fixed_bits(type);
-    else
+    if (type->id == QV_TYPE_FIXED_LIST)
         qv__vector_shape(type, &shape.n_dims, shape.dims, &shape.bits);
+    else
+        shape.bits = qv__fixed_bits(type);
     if (job->walk->rep || job->walk->def || shape.bits < 8)
         return QV_OK;
     for (unsigned d = 0; d < shape.n_dims; d++)

@@ -36,12 +36,16 @@ static qv_status number_page(const qv__page_job *job, const qv__type *type, bool
     qv_status st = QV_OK;
     qv__values values = { 0 };
     unsigned bits = qv__fixed_bits(type);
-    bool done = false;
+    bool done = false, zips = job->column->tuning.fullzip && bits >= 8;
+    if (zips && job->column->tuning.compression == QV__COMPRESS_NONE)
+        QV_TRY(qv__fullzip_bare(job, type, &done, err));
+    if (done)
+        return QV_OK;
     QV_CHECK(qv__gather_fixed(job->walk, bits, &values, err));
     QV_CHECK(qv__constant_page(job, &values, &done, err));
     if (done)
         goto done;
-    if (job->column->tuning.fullzip && bits >= 8)
+    if (zips)
         QV_CHECK(qv__fullzip_fixed(job, &values, err));
     else
         QV_CHECK(qv__fixed_page(job, &values, too_sparse, err));

@@ -291,6 +291,15 @@ done:
     return st;
 }
 
+qv_status qv__file_writer_cut(qv__file_writer *writer, qv_error *err)
+{
+    if (writer->broken)
+        return qv__fail(err, QV_INVALID, "the file writer failed earlier");
+    qv_status st = pump(writer, true, err);
+    writer->broken |= st != QV_OK;
+    return st;
+}
+
 /* ------------------------------------------------------------------ pages of other files */
 
 static bool same_ids(const qv__field *a, const qv__field *b, size_t n)
