@@ -75,7 +75,7 @@ typedef enum qv__file_profile {
     QV_FILE_DEFAULT, /* cheap lossless encodings chosen by measuring each page; vectors bare */
     QV_FILE_PLAIN,   /* no compression at all */
     QV_FILE_SMALL,   /* zstd on top wherever it shrinks, vectors too */
-    QV_FILE_BARE     /* numbers and vectors without nulls as they lie in memory, so that they are mapped and never decoded */
+    QV_FILE_BARE /* numbers and vectors without nulls as they lie in memory, so that they are mapped and never decoded */
 } qv__file_profile;
 
 typedef struct qv__writer_options {

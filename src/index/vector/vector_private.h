@@ -7,6 +7,9 @@
 #include "ann/pq/pq.h"
 #include "ann/rabitq/rabitq.h"
 #include "ann/sq/sq.h"
+#include "base/arena.h"
+#include "file/file.h"
+#include "index/lance_index.pb-c.h"
 #include "index/vector/vector.h"
 
 /* ------------------------------------------------------------------ kind.c: what a kind of index is made of */
@@ -19,7 +22,12 @@ typedef struct qv__vector_kind {
     bool has_graph;
 } qv__vector_kind;
 const qv__vector_kind *qv__vector_kind_of(qv_index_kind kind);
-const qv__vector_kind *qv__vector_kind_by_name(const char *name, size_t len); /* NULL: unknown */
+const qv__vector_kind *qv__vector_kind_by_name(const char *name, size_t len);       /* NULL: unknown */
+const qv__vector_kind *qv__vector_kind_made_of(qv__code_kind code, bool has_graph); /* NULL: RaBitQ has no graphs */
+const char *qv__vector_metric_name(qv_metric metric);                               /* "l2"; NULL: no index has it */
+qv_metric qv__vector_metric_by_name(const char *name, size_t len);                  /* AUTO: unknown */
+/* What a column's type means to an index; false: it holds no vectors. With hamming, uint8 stands for 8 * dim BITS. */
+bool qv__vector_type_of(const qv__type *type, qv__element *element, size_t *dim, bool *is_multi);
 
 /* ------------------------------------------------------------------ model.c: everything trained, and what searches need to know */
 
@@ -55,6 +63,60 @@ typedef struct qv__vector_model {
 /* Takes what the model points to (also on failure), and makes ranking and extra. */
 qv_status qv__vector_model_new(const qv__vector_model *parts, qv__vector_model **out, qv_error *err);
 void qv__vector_model_unref(qv__vector_model *model);
+
+/* ------------------------------------------------------------------ tensor.c, ivf_message.c: numbers in global buffers */
+
+/* A matrix as it is stored. */
+typedef struct qv__tensor {
+    qv__element element; /* F32, F16, F64, BF16, or U8 */
+    size_t rows, columns;
+    const uint8_t *data; /* row after row, at any alignment; NULL: there is none */
+} qv__tensor;
+qv_status qv__tensor_read(const Lance__Index__Tensor *message, qv__tensor *out, qv_error *err); /* borrows */
+qv_status qv__tensor_parse(const uint8_t *bytes, size_t len, qv__arena *arena, qv__tensor *out, qv_error *err);
+/* All values, which are finite. QV_CORRUPT: one is not. */
+qv_status qv__tensor_floats(const qv__tensor *tensor, float **out, qv_error *err);
+/* A matrix of floats in the form of a column's elements: F16, F64, else F32. *data is the caller's (qv__free). */
+qv_status qv__tensor_of_floats(const float *values, size_t rows, size_t columns, qv__element element, qv__tensor *out,
+                               uint8_t **data, qv_error *err);
+qv_status qv__tensor_pack(const qv__tensor *tensor, qv__buffer *out, qv_error *err);
+/* The same as a part of another message; borrows the tensor and `shape`. */
+qv_status qv__tensor_message(const qv__tensor *tensor, Lance__Index__Tensor *out, uint32_t shape[2], qv_error *err);
+
+/* Where lists begin and how long they are, and their centroids. */
+typedef struct qv__ivf_message {
+    qv__arena arena; /* owns the rest */
+    size_t n_lists;
+    uint64_t *offsets;
+    uint32_t *lengths;
+    qv__tensor centroids;
+    double loss;
+} qv__ivf_message;
+/* The message in the buffer that the file's metadata name; every list is checked to lie in the file, and no row to be in two. */
+qv_status qv__ivf_message_read(qv__file *file, qv__ivf_message *out, qv_error *err);
+void qv__ivf_message_clear(qv__ivf_message *message);
+/* centroids, loss: NULL: none. Becomes a global buffer which the metadata name. */
+qv_status qv__ivf_message_write(qv__file_writer *writer, const uint64_t *offsets, const uint32_t *lengths, size_t n,
+                                const qv__tensor *centroids, const double *loss, qv_error *err);
+
+/* ------------------------------------------------------------------ details.c: what the manifest says of an index */
+
+qv_status qv__vector_details_pack(const qv__vector_model *model, qv__buffer *out, qv_error *err);
+/* The kind of an entry; NULL: the details do not tell. */
+const qv__vector_kind *qv__vector_details_kind(const uint8_t *bytes, size_t len);
+
+/* ------------------------------------------------------------------ storage.c: quantizers as files tell them */
+
+/* What a file holds of a quantizer; `quantizer` is made of it. */
+typedef struct qv__code_storage {
+    qv__quantizer *quantizer;
+    bool is_plain; /* columns lie row after row although the quantizer scans arranged ones */
+} qv__code_storage;
+/* By auxiliary.idx. `element`: of the column, BITS with hamming. */
+qv_status qv__code_storage_read(qv__file *file, qv__code_kind kind, qv_metric metric, qv__element element, size_t dim,
+                                qv__code_storage *out, qv_error *err);
+/* Global buffers and metadata of the model's quantizer. */
+qv_status qv__code_storage_write(qv__file_writer *writer, const qv__vector_model *model, qv_error *err);
 
 /* ------------------------------------------------------------------ lists_write.c: index.idx and auxiliary.idx being written */
 
