@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-#include "arrow/compute/float16.h"
+#include "base/float16.h"
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "file/message.h"
