@@ -211,13 +211,18 @@ static inline uint64_t load_word_part(const uint8_t *p, size_t n)
 #define M_VEC        __m256
 #define M_LANES      8
 #define M_HALF_TILE
-#define M_ZERO         _mm256_setzero_ps()
-#define M_LOAD         _mm256_loadu_ps
-#define M_STORE        _mm256_storeu_ps
-#define M_SET1         _mm256_set1_ps
-#define M_FMA          _mm256_fmadd_ps
-#define M_LE(v, bound) ((uint32_t) _mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_set1_ps(bound), _CMP_LE_OQ)))
-#define M_GE(a, b)     ((uint32_t) _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ)))
+#define M_ZERO          _mm256_setzero_ps()
+#define M_LOAD          _mm256_loadu_ps
+#define M_STORE         _mm256_storeu_ps
+#define M_SET1          _mm256_set1_ps
+#define M_FMA           _mm256_fmadd_ps
+#define M_ADD           _mm256_add_ps
+#define M_SUB           _mm256_sub_ps
+#define M_MASK          __m256
+#define M_GT(a, b)      _mm256_cmp_ps(a, b, _CMP_GT_OQ)
+#define M_PICK(m, a, b) _mm256_blendv_ps(b, a, m)
+#define M_LE(v, bound)  ((uint32_t) _mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_set1_ps(bound), _CMP_LE_OQ)))
+#define M_GE(a, b)      ((uint32_t) _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ)))
 #include "tile_tmpl.h"
 
 const qv__kernels qv__kernels_avx2 = {

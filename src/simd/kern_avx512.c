@@ -220,16 +220,21 @@ static inline __m512i count_bits(__m512i acc, __m512i v)
 
 /* ------------------------------------------------------------------ tiles */
 
-#define M_NAME(stem)   QV_CAT(stem, _avx512)
-#define M_VEC          __m512
-#define M_LANES        16
-#define M_ZERO         _mm512_setzero_ps()
-#define M_LOAD         _mm512_loadu_ps
-#define M_STORE        _mm512_storeu_ps
-#define M_SET1         _mm512_set1_ps
-#define M_FMA          _mm512_fmadd_ps
-#define M_LE(v, bound) ((uint32_t) _mm512_cmp_ps_mask(v, _mm512_set1_ps(bound), _CMP_LE_OQ))
-#define M_GE(a, b)     ((uint32_t) _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ))
+#define M_NAME(stem)    QV_CAT(stem, _avx512)
+#define M_VEC           __m512
+#define M_LANES         16
+#define M_ZERO          _mm512_setzero_ps()
+#define M_LOAD          _mm512_loadu_ps
+#define M_STORE         _mm512_storeu_ps
+#define M_SET1          _mm512_set1_ps
+#define M_FMA           _mm512_fmadd_ps
+#define M_ADD           _mm512_add_ps
+#define M_SUB           _mm512_sub_ps
+#define M_MASK          __mmask16
+#define M_GT(a, b)      _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ)
+#define M_PICK(m, a, b) _mm512_mask_mov_ps(b, m, a)
+#define M_LE(v, bound)  ((uint32_t) _mm512_cmp_ps_mask(v, _mm512_set1_ps(bound), _CMP_LE_OQ))
+#define M_GE(a, b)      ((uint32_t) _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ))
 #include "tile_tmpl.h"
 
 const qv__kernels qv__kernels_avx512 = {

@@ -221,6 +221,11 @@ static inline uint32_t lane_bits(uint32x4_t mask)
 #define M_STORE        vst1q_f32
 #define M_SET1         vdupq_n_f32
 #define M_FMA(a, b, c) vfmaq_f32(c, a, b)
+#define M_ADD          vaddq_f32
+#define M_SUB          vsubq_f32
+#define M_MASK         uint32x4_t
+#define M_GT           vcgtq_f32
+#define M_PICK         vbslq_f32
 #define M_LE(v, bound) lane_bits(vcleq_f32(v, vdupq_n_f32(bound)))
 #define M_GE(a, b)     lane_bits(vcgeq_f32(a, b))
 #include "tile_tmpl.h"

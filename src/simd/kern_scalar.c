@@ -122,16 +122,21 @@ static void jaccard_scalar(const qv__kernel_query *query, const uint8_t *rows, s
 
 /* ------------------------------------------------------------------ tiles */
 
-#define M_NAME(stem)   QV_CAT(stem, _scalar)
-#define M_VEC          float
-#define M_LANES        1
-#define M_ZERO         0
-#define M_LOAD(p)      (*(p))
-#define M_STORE(p, v)  (*(p) = (v))
-#define M_SET1(x)      (x)
-#define M_FMA(a, b, c) ((a) * (b) + (c))
-#define M_LE(v, bound) ((uint32_t) ((v) <= (bound)))
-#define M_GE(a, b)     ((uint32_t) ((a) >= (b)))
+#define M_NAME(stem)    QV_CAT(stem, _scalar)
+#define M_VEC           float
+#define M_LANES         1
+#define M_ZERO          0
+#define M_LOAD(p)       (*(p))
+#define M_STORE(p, v)   (*(p) = (v))
+#define M_SET1(x)       (x)
+#define M_FMA(a, b, c)  ((a) * (b) + (c))
+#define M_ADD(a, b)     ((a) + (b))
+#define M_SUB(a, b)     ((a) - (b))
+#define M_MASK          bool
+#define M_GT(a, b)      ((a) > (b))
+#define M_PICK(m, a, b) ((m) ? (a) : (b))
+#define M_LE(v, bound)  ((uint32_t) ((v) <= (bound)))
+#define M_GE(a, b)      ((uint32_t) ((a) >= (b)))
 #include "tile_tmpl.h"
 
 const qv__kernels qv__kernels_scalar = {

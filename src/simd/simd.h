@@ -70,4 +70,19 @@ typedef struct qv__scan_rows {
 } qv__scan_rows;
 qv_status qv__distance_topk(const qv__distance *distance, const qv__scan_rows *rows, qv__topk *topks, qv_error *err);
 
+/* The nearest of k float32 vectors ("centroids") for many rows, and the distances of all k to one: squared l2 (metric L2), or 1 - product
+ * (DOT). One that is set is immutable and thread-safe; the vectors are copied. */
+typedef struct qv__nearest qv__nearest;
+qv_status qv__nearest_new(qv_metric metric, size_t capacity, size_t dim, qv__nearest **out, qv_error *err);
+void qv__nearest_free(qv__nearest *nearest);
+/* Vectors numbers[0 .. k) of `vectors` (NULL: the first k), 1 <= k <= capacity. May be set again. */
+void qv__nearest_set(qv__nearest *nearest, const float *vectors, const uint32_t *numbers, size_t k);
+/* positions[i] in 0 .. k - 1: the nearest for row i, by sums of products in float32: among vectors whose distances differ by less than
+ * 1e-6 dim (|v|^2 + |row|^2) any may be taken; of equal sums the first. Sums beyond float32's range are made again in double. */
+void qv__nearest_find(const qv__nearest *nearest, const void *rows, size_t stride, size_t n, uint32_t *positions);
+/* Distances of one row to all k, by direct differences (L2); tolerance as for qv__distance_to_rows. */
+void qv__nearest_distances(const qv__nearest *nearest, const float *row, float *out);
+/* The n smallest of `count` values (n <= count), smallest first, with their positions; of equal ones the first. NaN counts as +inf. */
+void qv__smallest(const float *values, size_t count, size_t n, uint32_t *positions, float *smallest);
+
 #endif

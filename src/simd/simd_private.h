@@ -53,6 +53,13 @@ typedef struct qv__kernels {
     void (*tile_wide)(const float *panel, size_t dim, const uint8_t *rows, size_t stride, size_t n_rows, float *out);
     void (*tile_narrow)(const float *panel, size_t dim, const uint8_t *rows, size_t stride, size_t n_rows, float *out);
     size_t panel_wide, panel_narrow; /* queries; wide = 2 * narrow <= QV_PANEL_MAX */
+    /* The greatest of bias + product over wide panels, for QV_TILE_ROWS rows: lane by lane (panel_narrow of them per row) the
+     * greatest sum so far, and which half panel it came from: `half` for the first of this panel. Of equal sums the first stays. */
+    void (*tile_nearest)(const float *panel, const float *bias, size_t dim, const uint8_t *rows, size_t stride,
+                         size_t n_rows, float half, float *best, float *from);
+    /* Squared l2, or 1 - product, of one row and the vectors of a wide panel. */
+    void (*panel_l2)(const float *panel, size_t dim, const float *row, float *out);
+    void (*panel_dot)(const float *panel, size_t dim, const float *row, float *out);
     /* Positions of values <= bound, ascending; NaN never. */
     size_t (*select_le)(const float *values, size_t n, float bound, uint32_t *positions);
     /* Bit i: dots[i] >= least[i] * scale + add. width is panel_wide or panel_narrow. */
@@ -102,6 +109,10 @@ void qv__distance_block(const qv__distance *distance, size_t q, const uint8_t *r
                         const uint8_t *live, size_t live_offset, float *out);
 /* The queries that panel p holds: [*first, *first + *n), *width places of `dim` floats at the returned address. */
 const float *qv__distance_panel(const qv__distance *distance, size_t p, size_t *first, size_t *n, size_t *width);
+
+/* As qv__nearest_new, with the kernels of one level. */
+qv_status qv__nearest_new_with(const qv__kernels *kernels, qv_metric metric, size_t capacity, size_t dim,
+                               qv__nearest **out, qv_error *err);
 
 #define QV_CAT_(a, b) a##b
 #define QV_CAT(a, b)  QV_CAT_(a, b)

@@ -3,7 +3,9 @@
  *   M_NAME(stem)     name of a function for this instruction set
  *   M_VEC, M_LANES   vector of floats; a wide panel has 2 * M_LANES queries, a narrow one M_LANES
  *   M_ZERO, M_LOAD(p), M_STORE(p, v), M_SET1(x), M_FMA(a, b, c)
- *   M_LE(v, bound)   bit i: v[i] <= bound     M_GE(a, b)   bit i: a[i] >= b[i]; NaN gives 0 */
+ *   M_LE(v, bound)   bit i: v[i] <= bound     M_GE(a, b)   bit i: a[i] >= b[i]; NaN gives 0
+ *   M_SUB(a, b), M_ADD(a, b)
+ *   M_MASK, M_GT(a, b), M_PICK(mask, a, b)    lanes where a > b; a where the mask is set, else b */
 
 #define EACH12(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 
@@ -91,6 +93,105 @@ static void M_NAME(tile_wide)(const float *panel, size_t dim, const uint8_t *row
 #undef EACH6
 #endif
 
+/* ------------------------------------------------------------------ the nearest of many */
+
+/* The lanes of a row in `best` take what is greater; `half` says which vector of M_LANES places it came from. */
+static inline void M_NAME(keep_greater)(float *best, float *from, M_VEC low, M_VEC high, float half)
+{
+    M_VEC value = M_LOAD(best), place = M_LOAD(from);
+    M_MASK greater = M_GT(low, value);
+    value = M_PICK(greater, low, value);
+    place = M_PICK(greater, M_SET1(half), place);
+    greater = M_GT(high, value);
+    M_STORE(best, M_PICK(greater, high, value));
+    M_STORE(from, M_PICK(greater, M_SET1(half + 1), place));
+}
+
+static void M_NAME(tile_nearest)(const float *panel, const float *bias, size_t dim, const uint8_t *rows, size_t stride,
+                                 size_t n_rows, float half, float *best, float *from)
+{
+#ifdef M_HALF_TILE
+#define N_ROWS_AT_ONCE 6
+#define EACH(X)        X(0) X(1) X(2) X(3) X(4) X(5)
+#else
+#define N_ROWS_AT_ONCE 12
+#define EACH(X)        EACH12(X)
+#endif
+#define DECLARE(r)                                                                    \
+    const uint8_t *row##r = rows + (size_t) QV_MIN(first + (r), n_rows - 1) * stride; \
+    M_VEC low##r = bias_low, high##r = bias_high;
+#define STEP(r)                                         \
+    {                                                   \
+        M_VEC value = M_SET1(M_NAME(value)(row##r, i)); \
+        low##r = M_FMA(value, query_low, low##r);       \
+        high##r = M_FMA(value, query_high, high##r);    \
+    }
+#define KEEP(r) \
+    M_NAME(keep_greater)(best + (first + (r)) * M_LANES, from + (first + (r)) * M_LANES, low##r, high##r, half);
+    M_VEC bias_low = M_LOAD(bias), bias_high = M_LOAD(bias + M_LANES);
+    for (size_t first = 0; first < QV_TILE_ROWS; first += N_ROWS_AT_ONCE) {
+        EACH(DECLARE)
+        for (size_t i = 0; i < dim; i++) {
+            M_VEC query_low = M_LOAD(panel + i * 2 * M_LANES), query_high = M_LOAD(panel + i * 2 * M_LANES + M_LANES);
+            EACH(STEP)
+        }
+        EACH(KEEP)
+    }
+#undef DECLARE
+#undef STEP
+#undef KEEP
+#undef EACH
+#undef N_ROWS_AT_ONCE
+}
+
+/* One row against a panel. Even and odd values are summed apart: four sums hide the latency of additions. */
+static void M_NAME(panel_l2)(const float *panel, size_t dim, const float *row, float *out)
+{
+    M_VEC even_low = M_ZERO, even_high = M_ZERO, odd_low = M_ZERO, odd_high = M_ZERO;
+    size_t i = 0;
+#define STEP(sum, at, value)                     \
+    {                                            \
+        M_VEC diff = M_SUB(M_LOAD(at), (value)); \
+        sum = M_FMA(diff, diff, sum);            \
+    }
+    for (; i + 2 <= dim; i += 2) {
+        M_VEC even = M_SET1(row[i]), odd = M_SET1(row[i + 1]);
+        STEP(even_low, panel + i * 2 * M_LANES, even)
+        STEP(even_high, panel + i * 2 * M_LANES + M_LANES, even)
+        STEP(odd_low, panel + (i + 1) * 2 * M_LANES, odd)
+        STEP(odd_high, panel + (i + 1) * 2 * M_LANES + M_LANES, odd)
+    }
+    if (i < dim) {
+        M_VEC even = M_SET1(row[i]);
+        STEP(even_low, panel + i * 2 * M_LANES, even)
+        STEP(even_high, panel + i * 2 * M_LANES + M_LANES, even)
+    }
+#undef STEP
+    M_STORE(out, M_ADD(even_low, odd_low));
+    M_STORE(out + M_LANES, M_ADD(even_high, odd_high));
+}
+
+static void M_NAME(panel_dot)(const float *panel, size_t dim, const float *row, float *out)
+{
+    M_VEC even_low = M_ZERO, even_high = M_ZERO, odd_low = M_ZERO, odd_high = M_ZERO;
+    size_t i = 0;
+    for (; i + 2 <= dim; i += 2) {
+        M_VEC even = M_SET1(row[i]), odd = M_SET1(row[i + 1]);
+        even_low = M_FMA(M_LOAD(panel + i * 2 * M_LANES), even, even_low);
+        even_high = M_FMA(M_LOAD(panel + i * 2 * M_LANES + M_LANES), even, even_high);
+        odd_low = M_FMA(M_LOAD(panel + (i + 1) * 2 * M_LANES), odd, odd_low);
+        odd_high = M_FMA(M_LOAD(panel + (i + 1) * 2 * M_LANES + M_LANES), odd, odd_high);
+    }
+    if (i < dim) {
+        M_VEC even = M_SET1(row[i]);
+        even_low = M_FMA(M_LOAD(panel + i * 2 * M_LANES), even, even_low);
+        even_high = M_FMA(M_LOAD(panel + i * 2 * M_LANES + M_LANES), even, even_high);
+    }
+    M_VEC low = M_ADD(even_low, odd_low), high = M_ADD(even_high, odd_high), one = M_SET1(1);
+    M_STORE(out, M_SUB(one, low));
+    M_STORE(out + M_LANES, M_SUB(one, high));
+}
+
 static size_t M_NAME(select_le)(const float *values, size_t n, float bound, uint32_t *positions)
 {
     size_t found = 0, i = 0;
@@ -151,5 +252,6 @@ static void M_NAME(narrow_f64)(const uint8_t *row, size_t dim, float *out)
     .widen = { [QV_EL_F32] = widen_f32_##isa,   [QV_EL_F16] = widen_f16_##isa, [QV_EL_F64] = narrow_f64_##isa, \
                [QV_EL_BF16] = widen_bf16_##isa, [QV_EL_I8] = widen_i8f_##isa,  [QV_EL_U8] = widen_u8f_##isa }, \
     .tile_wide = tile_wide_##isa, .tile_narrow = tile_narrow_##isa, .panel_wide = 2 * M_LANES,                 \
+    .tile_nearest = tile_nearest_##isa, .panel_l2 = panel_l2_##isa, .panel_dot = panel_dot_##isa,              \
     .panel_narrow = M_LANES, .select_le = select_le_##isa, .test_panel = test_panel_##isa
 #endif

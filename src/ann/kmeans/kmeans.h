@@ -6,12 +6,12 @@
 
 typedef struct qv__kmeans_options {
     size_t k;
-    qv_metric
-        metric; /* L2; COSINE: rows have unit length, centroids are plain means; DOT: assigned by the largest product */
+    qv_metric metric;    /* L2; COSINE: rows have unit length, centroids are plain means; DOT: by the largest product */
     unsigned iterations; /* at most; 0: 25 */
     double tolerance;    /* stops when the loss falls by a smaller share; 0: 1e-4 */
-    double
-        balance; /* how strongly cells are kept even: no cell holds more than (1 + 1 / balance) times the mean; 0: not at all */
+    /* How strongly cells are kept even: none holds more than (1 + 1 / balance) times the mean. 0: not at all. Large cells are split, which
+     * reaches twice the mean (balance 1), not much less; equal rows stay together. */
+    double balance;
     uint64_t seed;
     unsigned threads;
     qv__job *job; /* may be NULL */
