@@ -1,74 +1,9 @@
-/* CASE, CAST and calls. */
+/* CAST and calls. */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "expr/expr_private.h"
 #include "expr/syntax.h"
-
-/* ------------------------------------------------------------------ CASE */
-
-/* Row i of the result is row rows[i] of the arms' values, one after the other; -1: null. */
-typedef struct choice {
-    int64_t rows[QV_EVAL_ROWS];
-    qv__array **values;
-    size_t n_values;
-    int64_t total; /* rows of all values */
-} choice;
-
-/* The rows of `taken` take their value from `expr`. */
-static qv_status choose(const qv__eval *e, const qv__expr *expr, const uint64_t *taken, choice *c)
-{
-    bool one = qv__is_literal(expr);
-    qv__array *value;
-
-    if (!qv__any_bit(taken, qv__words(e->n)))
-        return QV_OK;
-    QV_TRY(qv__eval_expr(e, expr, taken, &value));
-    c->values[c->n_values++] = value;
-    for (size_t w = 0; w < qv__words(e->n); w++)
-        for (uint64_t rest = taken[w]; rest; rest &= rest - 1) {
-            int64_t i = (int64_t) (w * 64) + __builtin_ctzll(rest);
-            c->rows[i] = c->total + (one ? 0 : i);
-        }
-    c->total += value->length;
-    return QV_OK;
-}
-
-static qv_status eval_arms(const qv__eval *e, const qv__expr *expr, const uint64_t *live, choice *c)
-{
-    size_t n = qv__words(e->n);
-    uint64_t open[QV_EVAL_WORDS], taken[QV_EVAL_WORDS];
-
-    memcpy(open, live, n * 8);
-    for (size_t k = 0; k + 1 < expr->n_args && qv__any_bit(open, n); k += 2) {
-        QV_TRY(qv__eval_filter(e, expr->args[k], open, taken));
-        QV_TRY(choose(e, expr->args[k + 1], taken, c));
-        for (size_t w = 0; w < n; w++)
-            open[w] &= ~taken[w];
-    }
-    return choose(e, expr->args[expr->n_args - 1], open, c);
-}
-
-qv_status qv__eval_case(const qv__eval *e, const qv__expr *expr, const uint64_t *live, qv__array **out)
-{
-    qv_status st = QV_OK;
-    choice *c = NULL;
-    qv__array *all = NULL;
-
-    QV_TRY(QV_NEW(&c, 1, e->err));
-    memset(c->rows, -1, sizeof c->rows);
-    QV_CHECK(QV_NEW(&c->values, expr->n_args, e->err));
-    QV_CHECK(eval_arms(e, expr, live, c));
-    QV_CHECK(qv__array_concat(c->values, c->n_values, expr->type, &all, e->err));
-    QV_CHECK(qv__array_take(all, c->rows, e->n, out, e->err));
-done:
-    for (size_t k = 0; k < c->n_values; k++)
-        qv__array_unref(c->values[k]);
-    qv__array_unref(all);
-    qv__free(c->values);
-    qv__free(c);
-    return st;
-}
 
 /* ------------------------------------------------------------------ CAST */
 

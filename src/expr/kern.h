@@ -42,6 +42,8 @@ typedef struct qv__kernels_expr {
     /* Wraps around; false: somewhere it did, or an integer was divided by zero. Bit operations are for integers only. */
     bool (*arithmetic[QV_KERN_ARITHMETICS][QV_KERN_TYPES][QV_KERN_FORMS])(const void *a, const void *b, size_t n,
                                                                           void *out);
+    /* out[i] = values[i] (or values[0]) where bit i of `taken` is set; by [8 bytes wide, else 4][one value for all rows]. */
+    void (*lay[2][2])(const void *values, const uint64_t *taken, size_t n, void *out);
     /* Where `needle` (at least one byte) is first found in text[from, end), or `end`. */
     size_t (*find)(const uint8_t *text, size_t from, size_t end, const uint8_t *needle, size_t len);
 } qv__kernels_expr;

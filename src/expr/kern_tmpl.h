@@ -200,6 +200,29 @@ BITS(U64, uint64_t)
 FLOATS(F32, float, fmodf)
 FLOATS(F64, double, fmod)
 
+/* STEP: 1, or 0 for one value. Whole words are copied; in mixed ones every place is written, by masks and without a branch. */
+#define LAY(name, type, STEP)                                                                         \
+    static void name(const void *values, const uint64_t *taken, size_t n, void *out)                  \
+    {                                                                                                 \
+        const type *from = values;                                                                    \
+        type *to = out;                                                                               \
+                                                                                                      \
+        for (size_t at = 0; at < n; at += 64) {                                                       \
+            size_t count = n - at < 64 ? n - at : 64;                                                 \
+            uint64_t bits = taken[at / 64];                                                           \
+            if (bits == 0)                                                                            \
+                continue;                                                                             \
+            for (size_t i = 0; i < count; i++) {                                                      \
+                type mask = (type) (0 - (type) (bits >> i & 1));                                      \
+                to[at + i] = (type) ((to[at + i] & (type) ~mask) | (from[(STEP) * (at + i)] & mask)); \
+            }                                                                                         \
+        }                                                                                             \
+    }
+LAY(lay_4, uint32_t, 1)
+LAY(lay_4_one, uint32_t, 0)
+LAY(lay_8, uint64_t, 1)
+LAY(lay_8_one, uint64_t, 0)
+
 /* Places where the needle's first and last byte both fit are looked at closely; 32 places at a time are asked. */
 static size_t find(const uint8_t *text, size_t from, size_t end, const uint8_t *needle, size_t len)
 {
@@ -264,5 +287,6 @@ const qv__kernels_expr TABLE_NAME(QV_ISA) = {
                     [QV_KERN_AND] = { INT_TABLE(and) },
                     [QV_KERN_OR] = { INT_TABLE(or) },
                     [QV_KERN_XOR] = { INT_TABLE(xor) } },
+    .lay = { { lay_4, lay_4_one }, { lay_8, lay_8_one } },
     .find = find,
 };

@@ -445,12 +445,37 @@ static inline uint64_t index_at(const uint8_t *indices, unsigned bits, uint64_t 
     }
 }
 
+/* A loop per width of the indices: compilers make vectors of those. */
+#define EACH_INDEX(bits, body)                   \
+    switch (bits) {                              \
+    case 8:                                      \
+        for (uint64_t i = 0; i < n; i++)         \
+            body(indices[i]);                    \
+        break;                                   \
+    case 16:                                     \
+        for (uint64_t i = 0; i < n; i++)         \
+            body(qv__load_u16(indices + i * 2)); \
+        break;                                   \
+    default:                                     \
+        for (uint64_t i = 0; i < n; i++)         \
+            body(index_at(indices, bits, i));    \
+    }
+
 static qv_status check_indices(const uint8_t *indices, unsigned bits, uint64_t n, uint64_t limit, qv_error *err)
 {
     uint64_t largest = 0;
+    uint16_t small = 0; /* as wide as the indices, so that more fit a vector */
 
-    for (uint64_t i = 0; i < n; i++)
-        largest = QV_MAX(largest, index_at(indices, bits, i));
+#define LARGEST(index)       largest = QV_MAX(largest, index)
+#define LARGEST_SMALL(index) small = (uint16_t) QV_MAX(small, index)
+    if (bits <= 16) {
+        EACH_INDEX(bits, LARGEST_SMALL)
+        largest = small;
+    } else {
+        EACH_INDEX(bits, LARGEST)
+    }
+#undef LARGEST
+#undef LARGEST_SMALL
     return n == 0 || largest < limit
                ? QV_OK
                : qv__fail(err, QV_CORRUPT, "dictionary index %" PRIu64 " of %" PRIu64 " items", largest, limit);
@@ -464,15 +489,22 @@ static qv_status gather_fixed(const qv__array *items, const uint8_t *indices, un
     uint8_t *room;
 
     QV_TRY(qv__sink_fixed(sink, n, &room, err));
+#define GATHER_8(index) memcpy(room + i * 8, from + (index) *8, 8)
+#define GATHER_4(index) memcpy(room + i * 4, from + (index) *4, 4)
+#define GATHER(index)   memcpy(room + i * width, from + (index) *width, width)
     if (width == 8) {
-        for (uint64_t i = 0; i < n; i++)
-            memcpy(room + i * 8, from + index_at(indices, bits, i) * 8, 8);
+        EACH_INDEX(bits, GATHER_8)
+    } else if (width == 4) {
+        EACH_INDEX(bits, GATHER_4)
     } else {
-        for (uint64_t i = 0; i < n; i++)
-            memcpy(room + i * width, from + index_at(indices, bits, i) * width, width);
+        EACH_INDEX(bits, GATHER)
     }
+#undef GATHER_8
+#undef GATHER_4
+#undef GATHER
     return QV_OK;
 }
+#undef EACH_INDEX
 
 /* Offsets of the items, whatever their width. */
 static inline uint64_t item_offset(const qv__array *items, uint64_t i)
