@@ -16,10 +16,13 @@ foreach(source IN LISTS QV_SOURCES)
     elseif(source MATCHES "/kern_avx512_popcnt\\.c$")
         set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
             "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vpopcntdq;-mpopcnt;-O3")
+    elseif(source MATCHES "/kern_avx512_vbmi\\.c$")
+        set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
+            "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vbmi;-mfma;-O3")
     elseif(source MATCHES "/kern_avx512[^/]*\\.c$")
         set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
             "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mf16c;-O3")
-    elseif(source MATCHES "/(simd|expr)/kern_|/codec/")
+    elseif(source MATCHES "/(simd|expr|ann/[a-z]+)/kern_|/codec/")
         set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O3")
     endif()
 endforeach()

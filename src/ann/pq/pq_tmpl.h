@@ -1,0 +1,136 @@
+/* Included once per instruction set, so there is no include guard. Lanes are rows (nearest, approach) or codewords (tables), so that
+ * sub-vectors of one or two components keep all of them busy, and nothing is summed over lanes. The includer defines
+ *   P_NAME(stem)     name of a function for this instruction set
+ *   P_VEC, P_LANES   vector of floats, at most 16 of them
+ *   P_LOAD(p), P_STORE(p, v), P_SET1(x), P_SUB, P_MUL, P_MIN, P_MAX
+ *   P_FMA(a, b, c)   a * b + c      P_FNMA(a, b, c)  c - a * b
+ *   P_LEAST(v), P_GREATEST(v)       over the lanes
+ *   P_INT, P_INT_SET1(i), P_INT_STORE(p, i)          vector of 32-bit numbers
+ *   P_KEEP(best, which, v, i)       where v < best: best = v, which = i
+ *   P_WIDE           defined: 32 registers, four codewords at a time, else two */
+
+#define EACH4(X) X(0) X(1) X(2) X(3)
+#ifdef P_WIDE
+#define P_CODES      4
+#define EACH_CODE(X) X(0) X(1) X(2) X(3)
+#else
+#define P_CODES      2
+#define EACH_CODE(X) X(0) X(1)
+#endif
+
+/* Four vectors of rows meet P_CODES words at a time, so that a loaded value is used several times: bound by the fused additions. */
+static void P_NAME(nearest)(const float *rows, const qv__pq_words *words, uint32_t *codes, float *scores)
+{
+#define DECLARE_BEST(v)               \
+    P_VEC best##v = P_SET1(INFINITY); \
+    P_INT which##v = P_INT_SET1(0);
+#define DECLARE_SUMS(w)                                                                                      \
+    P_VEC sum##w##_0 = P_SET1(words->half_norms[c + (w)]), sum##w##_1 = sum##w##_0, sum##w##_2 = sum##w##_0, \
+          sum##w##_3 = sum##w##_0;
+#define LOAD_ROWS(v) P_VEC row##v = P_LOAD(rows + j * QV_PQ_BLOCK + first + (v) *P_LANES);
+#define STEP(w)                                           \
+    {                                                     \
+        P_VEC value = P_SET1(word[(w) *words->dsub + j]); \
+        sum##w##_0 = P_FNMA(value, row0, sum##w##_0);     \
+        sum##w##_1 = P_FNMA(value, row1, sum##w##_1);     \
+        sum##w##_2 = P_FNMA(value, row2, sum##w##_2);     \
+        sum##w##_3 = P_FNMA(value, row3, sum##w##_3);     \
+    }
+#define KEEP(w)                                       \
+    {                                                 \
+        P_INT code = P_INT_SET1((int32_t) (c + (w))); \
+        P_KEEP(best0, which0, sum##w##_0, code);      \
+        P_KEEP(best1, which1, sum##w##_1, code);      \
+        P_KEEP(best2, which2, sum##w##_2, code);      \
+        P_KEEP(best3, which3, sum##w##_3, code);      \
+    }
+#define STORE(v)                                     \
+    P_STORE(scores + first + (v) *P_LANES, best##v); \
+    P_INT_STORE(codes + first + (v) *P_LANES, which##v);
+
+    for (size_t first = 0; first < QV_PQ_BLOCK; first += 4 * P_LANES) {
+        EACH4(DECLARE_BEST)
+        for (size_t c = 0; c < words->n; c += P_CODES) {
+            const float *word = words->values + c * words->dsub;
+            EACH_CODE(DECLARE_SUMS)
+            for (size_t j = 0; j < words->dsub; j++) {
+                EACH4(LOAD_ROWS)
+                EACH_CODE(STEP)
+            }
+            EACH_CODE(KEEP)
+        }
+        EACH4(STORE)
+    }
+#undef DECLARE_BEST
+#undef DECLARE_SUMS
+#undef LOAD_ROWS
+#undef STEP
+#undef KEEP
+#undef STORE
+}
+
+static void P_NAME(approach)(const float *rows, const float *word, size_t dsub, float *least)
+{
+    for (size_t r = 0; r < QV_PQ_BLOCK; r += P_LANES) {
+        P_VEC sum = P_SET1(0);
+        for (size_t j = 0; j < dsub; j++) {
+            P_VEC difference = P_SUB(P_LOAD(rows + j * QV_PQ_BLOCK + r), P_SET1(word[j]));
+            sum = P_FMA(difference, difference, sum);
+        }
+        P_STORE(least + r, P_MIN(P_LOAD(least + r), sum));
+    }
+}
+
+#define P_DISTANCE_STEP(sum, value, word)             \
+    {                                                 \
+        P_VEC difference = P_SUB((value), (word));    \
+        (sum) = P_FMA(difference, difference, (sum)); \
+    }
+#define P_PRODUCT_STEP(sum, value, word) (sum) = P_FNMA((value), (word), (sum));
+
+#define P_TABLES(name, STEP)                                                                                      \
+    static void P_NAME(name)(const float *query, const qv__pq_columns *words, float scale, qv__pq_tables *tables) \
+    {                                                                                                             \
+        P_VEC range = P_SET1(0);                                                                                  \
+        for (size_t s = 0; s < words->m; s++) {                                                                   \
+            const float *part = query + s * words->dsub, *columns = words->values + s * words->dsub * words->n;   \
+            P_VEC least = P_SET1(INFINITY), greatest = P_SET1(-INFINITY);                                         \
+            for (size_t c = 0; c < words->n; c += P_LANES) {                                                      \
+                P_VEC sum = P_SET1(0);                                                                            \
+                for (size_t j = 0; j < words->dsub; j++)                                                          \
+                    STEP(sum, P_SET1(part[j]), P_LOAD(columns + j * words->n + c))                                \
+                sum = P_MUL(sum, P_SET1(scale));                                                                  \
+                P_STORE(tables->values + s * words->n + c, sum);                                                  \
+                least = P_MIN(least, sum);                                                                        \
+                greatest = P_MAX(greatest, sum);                                                                  \
+            }                                                                                                     \
+            tables->least[s] = P_LEAST(least);                                                                    \
+            range = P_MAX(range, P_SUB(greatest, P_SET1(tables->least[s])));                                      \
+        }                                                                                                         \
+        tables->range = P_GREATEST(range);                                                                        \
+    }
+P_TABLES(distance_tables, P_DISTANCE_STEP)
+P_TABLES(product_tables, P_PRODUCT_STEP)
+
+/* Written so that compilers make vectors of it. */
+static void P_NAME(to_bytes)(const qv__pq_tables *tables, size_t m, size_t n, float steps, uint8_t *bytes)
+{
+    for (size_t s = 0; s < m; s++) {
+        const float *values = tables->values + s * n, least = tables->least[s];
+        for (size_t c = 0; c < n; c++) {
+            float step = (values[c] - least) * steps;
+            bytes[s * n + c] = (uint8_t) (int32_t) (step < 255 ? step : 255);
+        }
+    }
+}
+
+#undef EACH4
+#undef EACH_CODE
+#undef P_TABLES
+#undef P_DISTANCE_STEP
+#undef P_PRODUCT_STEP
+
+/* The part of a table that the template fills. */
+#define P_KERNELS                                                                                         \
+    .nearest = P_NAME(nearest), .approach = P_NAME(approach), .distance_tables = P_NAME(distance_tables), \
+    .product_tables = P_NAME(product_tables), .to_bytes = P_NAME(to_bytes)
