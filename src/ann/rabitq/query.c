@@ -1,0 +1,181 @@
+/* A query made ready: rotated, with tables of the sums of every four components, quantised to bytes; and what a list adds to it. */
+#include <math.h>
+#include <string.h>
+
+#include "ann/rabitq/rabitq_private.h"
+#include "base/alloc.h"
+
+/* How sure lower bounds are, in standard deviations of an estimate: one in 1,400 is not below the distance. */
+#define DEVIATIONS 3.2
+
+void qv__rabitq_query_free(qv__code_query *base)
+{
+    qv__rabitq_query *query = (qv__rabitq_query *) base;
+    if (!query)
+        return;
+    qv__free(query->raw);
+    qv__free(query->rotated);
+    qv__free(query->residual);
+    qv__free(query->tables);
+    qv__free(query->group);
+    qv__free(query->signs);
+    qv__free(query->values);
+    qv__free(query);
+}
+
+static qv_status allocate(qv__rabitq_query *query, qv_error *err)
+{
+    const qv__rabitq *rabitq = query->rabitq;
+    size_t padded = rabitq->n_blocks * QV_RABITQ_BLOCK;
+
+    QV_TRY(QV_NEW(&query->raw, rabitq->base.dim, err));
+    QV_TRY(QV_NEW(&query->rotated, padded, err));
+    if (rabitq->shape.is_residual_query)
+        QV_TRY(QV_NEW(&query->residual, padded, err));
+    QV_TRY(QV_NEW(&query->tables, (rabitq->n_bytes + 1) * 32, err));
+    QV_TRY(QV_NEW(&query->group, rabitq->n_bytes * QV_RABITQ_GROUP, err));
+    QV_TRY(QV_NEW(&query->signs, padded / 8, err));
+    return QV_NEW(&query->values, padded, err);
+}
+
+/* ------------------------------------------------------------------ tables */
+
+/* sums[j]: of those of four components that are chosen by the bits of j, above their least, which is returned. */
+static float sums_of_four(const float *x, float sums[16])
+{
+    float low = 0;
+    for (size_t i = 0; i < 4; i++)
+        low += fminf(x[i], 0);
+    sums[0] = -low;
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < (size_t) 1 << i; j++)
+            sums[j + ((size_t) 1 << i)] = sums[j] + x[i];
+    return low;
+}
+
+static void make_tables(qv__rabitq_query *query)
+{
+    const float *x = qv__rabitq_operand(query);
+    size_t dim = query->rabitq->base.dim;
+    float most = 0, total = 0, low = 0, error = 0, ranges = 0;
+
+    for (size_t i = 0; i < dim; i += 4) {
+        float range = fabsf(x[i]) + fabsf(x[i + 1]) + fabsf(x[i + 2]) + fabsf(x[i + 3]);
+        most = fmaxf(most, range);
+        ranges += range;
+    }
+    float step = most / 255, per_step = most > 0 ? 255 / most : 0;
+    for (size_t i = 0; i < dim; i += 4) {
+        uint8_t *table = query->tables + 4 * i;
+        float sums[16], worst = 0;
+        low += sums_of_four(x + i, sums);
+        total += x[i] + x[i + 1] + x[i + 2] + x[i + 3];
+        for (size_t j = 0; j < 16; j++) {
+            float entry = fminf(fmaxf(sums[j] * per_step + 0.5f, 0), 255);
+            table[j] = (uint8_t) entry;
+            worst = fmaxf(worst, fabsf((float) table[j] * step - sums[j]));
+        }
+        error += worst;
+    }
+    query->step = step;
+    query->low = low;
+    query->total = total;
+    query->table_error = error + ranges * 1e-6f; /* and what the sums themselves are rounded by */
+}
+
+qv_status qv__rabitq_query_new(const qv__quantizer *quantizer, const float *raw, qv__code_query **out, qv_error *err)
+{
+    const qv__rabitq *rabitq = qv__rabitq_of(quantizer);
+    qv__rabitq_query *query = NULL;
+    float sums[3];
+
+    QV_TRY(QV_NEW(&query, 1, err));
+    query->base.quantizer = quantizer;
+    query->rabitq = rabitq;
+    qv_status st = allocate(query, err);
+    if (st != QV_OK) {
+        qv__rabitq_query_free(&query->base);
+        return st;
+    }
+    memcpy(query->raw, raw, quantizer->dim * sizeof *raw);
+    qv__rabitq_rotate(rabitq, raw, 1, query->rotated);
+    rabitq->kernels->compare(raw, raw, quantizer->dim, sums);
+    query->norm2 = sums[2];
+    if (!query->residual)
+        make_tables(query);
+    *out = &query->base;
+    return QV_OK;
+}
+
+void qv__rabitq_set_fast(qv__code_query *query, bool fast) { ((qv__rabitq_query *) query)->is_fast = fast; }
+
+/* ------------------------------------------------------------------ lists */
+
+/* A query against the centroid: q . c, |q - c|^2, |c|^2. */
+typedef struct against {
+    float dot, far, norm;
+} against;
+
+/* Files of index version 1: codes are multiplied with the rotated residual of the query. */
+static void enter_residual(qv__rabitq_query *query, const against *list, const float *extra)
+{
+    bool is_dot = query->rabitq->base.metric == QV_METRIC_DOT;
+    size_t dim = query->rabitq->base.dim;
+
+    for (size_t i = 0; i < dim; i++)
+        query->residual[i] = query->rotated[i] - (extra ? extra[i] : 0);
+    make_tables(query);
+    query->slope = (float) (2 / sqrt((double) dim));
+    query->weight = 1;
+    query->shift = is_dot ? -list->dot : list->far;
+    query->reach = 0;
+}
+
+static void enter_raw(qv__rabitq_query *query, const against *list)
+{
+    float deviations = (float) (DEVIATIONS / QV_RABITQ_EPSILON);
+
+    query->slope = 1;
+    if (query->rabitq->base.metric == QV_METRIC_DOT) {
+        /* only the part of the query across the centroid is estimated: along it the product is known */
+        float along = list->dot / list->norm;
+        query->weight = isfinite(along) ? along : 0;
+        query->shift = 1 - list->dot - query->weight;
+        query->reach = deviations * sqrtf(fmaxf(query->norm2 - query->weight * list->dot, 0));
+    } else {
+        query->weight = 1;
+        query->shift = list->far;
+        query->reach = deviations * sqrtf(list->far);
+    }
+}
+
+void qv__rabitq_enter_list(qv__code_query *base, const float *centroid, float centroid_distance, const float *extra)
+{
+    qv__rabitq_query *query = (qv__rabitq_query *) base;
+    against list = { 0, query->norm2, 0 };
+    float sums[3];
+    QV_UNUSED(centroid_distance); /* neither cosine's nor dot's is what the formulas ask for */
+
+    if (centroid) {
+        query->rabitq->kernels->compare(centroid, query->raw, base->quantizer->dim, sums);
+        list = (against){ sums[0], sums[1], sums[2] };
+    }
+    if (query->residual)
+        enter_residual(query, &list, extra);
+    else
+        enter_raw(query, &list);
+    if (base->quantizer->metric == QV_METRIC_COSINE) { /* 1 - cos is half the squared distance of unit vectors */
+        query->slope /= 2;
+        query->weight /= 2;
+        query->shift /= 2;
+        query->reach /= 2;
+    }
+    query->line = (qv__rabitq_line){
+        .step = query->slope * query->step,
+        .offset = query->slope * (query->low - query->total / 2),
+        .weight = query->weight,
+        .base = query->shift,
+        .table_error = query->slope * query->table_error,
+        .error = query->reach,
+    };
+}
