@@ -21,6 +21,7 @@ qv_status qv_table_create_index(qv_table *table, const char *column, const qv_in
     QV_TRY(QV_OPTIONS(&opts, options, err));
     if (!column)
         return qv__fail(err, QV_INVALID, "an index needs a column");
+    QV_TRY(qv__check_index_options(&opts, err));
     QV_TRY(qv__table_check_writable(table, err));
     QV_CHECK(qv__table_newest(table, &base, err));
     QV_CHECK(qv__index_create(table->store, base, column, &opts, &made, err));

@@ -64,6 +64,19 @@ qv_status qv_table_take(qv_table *table, qv_take_by by, const uint64_t *rows, si
     return st == QV_OK ? qv__export_stream(stream, out, err) : st;
 }
 
+/* How a vector index is to be asked: numbers that contradict each other. */
+static qv_status check_approximation(const qv_search_options *options, qv_error *err)
+{
+    if (options->max_probes && options->min_probes > options->max_probes)
+        return qv__fail(err, QV_INVALID, "min_probes is %u, more than max_probes, which is %u", options->min_probes,
+                        options->max_probes);
+    if (options->no_refine && options->refine_factor)
+        return qv__fail(err, QV_INVALID, "refine_factor is %u, but no_refine is set too", options->refine_factor);
+    if ((unsigned) options->approx_mode > QV_APPROX_ACCURATE)
+        return qv__fail(err, QV_INVALID, "approx_mode %d is not known", (int) options->approx_mode);
+    return QV_OK;
+}
+
 qv_status qv__check_search(const qv_vectors *queries, const qv_search_options *options, qv_error *err)
 {
     QV_TRY(check_column_list(options->columns, options->n_columns, options->expressions, err));
@@ -79,6 +92,7 @@ qv_status qv__check_search(const qv_vectors *queries, const qv_search_options *o
         return qv__fail(err, QV_INVALID, "metric %d is not known", (int) options->metric);
     if (options->k == 0)
         return qv__fail(err, QV_INVALID, "k is 0; a search returns at least 1 row");
+    QV_TRY(check_approximation(options, err));
     return check_order(options->order_by, options->n_order_by, err);
 }
 

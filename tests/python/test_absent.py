@@ -16,8 +16,6 @@ TABLE_CALLS = [
     lambda t: t.search("words"),
     lambda t: t.search("words", query_type="fts"),
     lambda t: t.search(query_type="hybrid"),
-    lambda t: t.create_index(),
-    lambda t: t.create_index("vector", config=quiver.index.IvfPq()),
     lambda t: t.create_index("id", config=quiver.index.FTS()),
     lambda t: t.create_fts_index("id"),
     lambda t: t.add_columns(computed={"x": "id"}),

@@ -219,6 +219,14 @@ class AsyncVectorQuery(AsyncStandardQuery):
         self._builder.refine_factor(refine_factor)
         return self
 
+    def approx_mode(self, mode: str) -> AsyncVectorQuery:
+        self._builder.approx_mode(mode)
+        return self
+
+    def use_index(self, name: str) -> AsyncVectorQuery:
+        self._builder.use_index(name)
+        return self
+
     def bypass_vector_index(self) -> AsyncVectorQuery:
         self._builder.bypass_vector_index()
         return self

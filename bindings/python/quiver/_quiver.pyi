@@ -134,8 +134,9 @@ class Table:
         with_row_address: bool,
         query_index: bool,
         timeout: float | None,
-        extra: dict[str, Any] | None = None,
-        plan: tuple[bool, bool] | None = None,
+        extra: dict[str, Any] | None,
+        plan: tuple[bool, bool] | None,
+        as_rows: bool,
         /,
     ) -> Any: ...
     def write_buffer(self, max_rows: int, max_bytes: int, /) -> WriteBuffer: ...

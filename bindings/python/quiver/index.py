@@ -80,6 +80,14 @@ class FTS:
 
 
 @dataclass
+class Auto:
+    """The kind and its settings are chosen from the column and its rows: for vectors so that a search with nothing set finds 95 of 100
+    nearest neighbours and more, for other columns a :class:`BTree`."""
+
+    distance_type: Literal["l2", "cosine", "dot", "hamming"] = "l2"
+
+
+@dataclass
 class HnswPq:
     """Cells with a graph in each, over product-quantised vectors."""
 
@@ -178,8 +186,16 @@ class IvfRq:
     accelerator: Optional[str] = None
 
 
-VECTOR_KINDS = (IvfSq, IvfPq, IvfRq, HnswPq, HnswSq, HnswFlat, IvfFlat)
 # the number of the kind in the engine
+VECTOR_KINDS = {
+    IvfFlat: 101,
+    IvfSq: 102,
+    IvfPq: 103,
+    HnswSq: 104,
+    HnswPq: 105,
+    HnswFlat: 106,
+    IvfRq: 107,
+}
 SCALAR_KINDS = {BTree: 1, Bitmap: 2, LabelList: 3, NGram: 4, ZoneMap: 5, BloomFilter: 6, Json: 7}
 KIND_NAMES = {
     "BTREE": 1,
@@ -188,4 +204,14 @@ KIND_NAMES = {
     "NGRAM": 4,
     "ZONEMAP": 5,
     "BLOOMFILTER": 6,
+}
+# as the older form of create_index names them
+VECTOR_NAMES = {
+    "IVF_FLAT": IvfFlat,
+    "IVF_SQ": IvfSq,
+    "IVF_PQ": IvfPq,
+    "IVF_RQ": IvfRq,
+    "IVF_HNSW_SQ": HnswSq,
+    "IVF_HNSW_PQ": HnswPq,
+    "IVF_HNSW_FLAT": HnswFlat,
 }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # typing costs more time than the rest of the import
 
 _METRICS = {"l2": 1, "cosine": 2, "dot": 3, "hamming": 4}
 _METRIC_NAMES = {number: name for name, number in _METRICS.items()}
+_APPROX_MODES = {"normal": 0, "fast": 1, "accurate": 2}
 _GENERATED = ("_distance", "_rowid", "_rowaddr")
 _NO_VECTOR = "There is no vector column in the data. Please specify the vector column name for vector search"
 
@@ -60,11 +61,13 @@ def _rechunk(reader: Any, rows: int) -> Iterator[Any]:
 class BaseQueryBuilder:
     """Columns and results, which all queries share."""
 
+    # what is not asked for lies in the class: builders are made often, and most of them set little
+    _columns: Optional[List[str]] = None
+    _expressions: Optional[List[Optional[str]]] = None
+    _with_row_id = False
+
     def __init__(self, table: LanceTable) -> None:
         self._table = table
-        self._columns: Optional[List[str]] = None
-        self._expressions: Optional[List[Optional[str]]] = None
-        self._with_row_id = False
 
     def _run(
         self, timeout: Optional[float], batch_rows: int = 0, plan: Optional[Tuple[bool, bool]] = None
@@ -90,8 +93,11 @@ class BaseQueryBuilder:
 
     def _stream(self, timeout: Any, batch_rows: int = 0, plan: Optional[Tuple[bool, bool]] = None) -> Any:
         limit = seconds(timeout)
+        return self._told(self._run, limit, batch_rows, plan)
+
+    def _told(self, call: Any, *args: Any) -> Any:
         try:
-            return self._run(limit, batch_rows, plan)
+            return call(*args)
         except ValueError as error:
             explained = self._explain(error)
             if explained is error:
@@ -229,14 +235,12 @@ class BaseQueryBuilder:
 class LanceQueryBuilder(BaseQueryBuilder):
     """A search or a scan."""
 
-    def __init__(self, table: LanceTable) -> None:
-        super().__init__(table)
-        self._limit: Optional[int] = None
-        self._offset = 0
-        self._where: Optional[Union[str, Expr]] = None
-        self._prefilter = True
-        self._order: List[Tuple[str, bool, bool]] = []
-        self._indexed_only = False
+    _limit: Optional[int] = None
+    _offset = 0
+    _where: Optional[Union[str, Expr]] = None
+    _prefilter = True
+    _order: Optional[List[Tuple[str, bool, bool]]] = None
+    _indexed_only = False
 
     def _extra(self) -> Optional[Dict[str, Any]]:
         extra: Dict[str, Any] = {}
@@ -356,20 +360,34 @@ class LanceEmptyQueryBuilder(LanceQueryBuilder):
 class LanceVectorQueryBuilder(LanceQueryBuilder):
     """The nearest neighbours of one or many vectors: ``table.search(vector)``.
 
-    The search is exact: every row is compared. Results come nearest first, ten unless :meth:`limit` says otherwise.
+    Results come nearest first, ten unless :meth:`limit` says otherwise. Without a vector index (or with another metric than the index was
+    built for) the search is exact. With one, and with nothing set here, how much of it is read is chosen so that at least 95 of 100
+    nearest neighbours are found, and every ``_distance`` is the true one.
+
+    >>> import quiver
+    >>> rows = [{"id": i, "vector": [float(i), 0.0]} for i in range(20)]
+    >>> table = quiver.connect("memory://").create_table("t", rows)
+    >>> [hit["id"] for hit in table.search([7.2, 0.0]).where("id % 2 = 0").limit(2).to_list()]
+    [8, 6]
     """
 
+    _metric = 0
+    _limit: Optional[int] = 10
+    _limit_set: Optional[int] = None
+    _lower: Optional[float] = None
+    _upper: Optional[float] = None
+    _minimum_nprobes: Optional[int] = None
+    _maximum_nprobes: Optional[int] = None
+    _ef: Optional[int] = None
+    _refine: Optional[int] = None
+    _exact: Optional[bool] = None
+    _approx = 0
+    _index: Optional[str] = None
+
     def __init__(self, table: LanceTable, query: Any, vector_column: Optional[str] = None) -> None:
-        super().__init__(table)
+        self._table = table
         self._query = query
         self._column = vector_column
-        self._metric = 0
-        self._limit = 10
-        self._limit_set: Optional[int] = None
-        self._lower: Optional[float] = None
-        self._upper: Optional[float] = None
-        self._minimum_nprobes: Optional[int] = None
-        self._maximum_nprobes: Optional[int] = None
 
     def limit(self, limit: Optional[int]) -> LanceVectorQueryBuilder:
         """At most so many rows per query vector. ValueError: None, 0 or less."""
@@ -400,45 +418,77 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
         self._lower, self._upper = lower_bound, upper_bound
         return self
 
-    # ---- settings of approximate indexes: an exact search needs none of them
-
-    def _check_nprobes(self) -> LanceVectorQueryBuilder:
-        low, high = self._minimum_nprobes, self._maximum_nprobes
-        if low is not None and high and low > high:
-            raise ValueError("Invalid input, maximum_nprobes must be greater than or equal to minimum_nprobes")
-        return self
+    # ---- how a vector index is searched: what is not set is chosen
 
     def nprobes(self, nprobes: int) -> LanceVectorQueryBuilder:
-        """Accepted: how much of an index is read does not matter to an exact search."""
-        self._minimum_nprobes = self._maximum_nprobes = nprobes or None
+        """How many partitions of the index are searched, neither more nor fewer; 0: chosen."""
+        self._minimum_nprobes = self._maximum_nprobes = _setting("nprobes", nprobes) or None
         return self
 
     def minimum_nprobes(self, minimum_nprobes: int) -> LanceVectorQueryBuilder:
-        """Accepted, see :meth:`nprobes`. ValueError: more than the maximum."""
+        """Partitions that are searched in any case. ValueError: 0, or more than the maximum."""
+        if _setting("minimum_nprobes", minimum_nprobes) == 0:
+            raise ValueError("Invalid input, minimum_nprobes must be greater than 0")
+        if self._maximum_nprobes and minimum_nprobes > self._maximum_nprobes:
+            raise ValueError("Invalid input, minimum_nprobes must be less than or equal to maximum_nprobes")
         self._minimum_nprobes = minimum_nprobes
-        return self._check_nprobes()
+        return self
 
     def maximum_nprobes(self, maximum_nprobes: int) -> LanceVectorQueryBuilder:
-        """Accepted, see :meth:`nprobes`. ValueError: less than the minimum."""
+        """Partitions that are searched at most, when a condition leaves fewer than :meth:`limit` rows; 0: all. ValueError: less
+        than the minimum."""
+        low = self._minimum_nprobes
+        if _setting("maximum_nprobes", maximum_nprobes) and low is not None and low > maximum_nprobes:
+            raise ValueError("Invalid input, maximum_nprobes must be greater than or equal to minimum_nprobes")
         self._maximum_nprobes = maximum_nprobes
-        return self._check_nprobes()
+        return self
 
     def ef(self, ef: int) -> LanceVectorQueryBuilder:
-        """Accepted: there is no graph to search."""
+        """Candidates that a walk through a graph keeps (HNSW indexes); more find more and take longer; 0: chosen."""
+        self._ef = _setting("ef", ef)
         return self
 
     def refine_factor(self, refine_factor: int) -> LanceVectorQueryBuilder:
-        """Accepted: distances are exact already. OverflowError: a negative number."""
-        if refine_factor < 0:
-            raise OverflowError("out of range integral type conversion attempted")
+        """So many times :meth:`limit` candidates get their true distance. Not set: as many as it takes. 0: none does, and
+        ``_distance`` is what the index estimates. OverflowError: a negative number."""
+        self._refine = _setting("refine_factor", refine_factor)
+        return self
+
+    def approx_mode(self, mode: str) -> LanceVectorQueryBuilder:
+        """"normal", "fast" (RaBitQ: one bit per dimension; graphs: only rows that match are looked at) or "accurate".
+        ValueError: another word."""
+        if mode not in _APPROX_MODES:
+            raise ValueError(f"Invalid approx_mode {mode!r}: must be one of {', '.join(_APPROX_MODES)}")
+        self._approx = _APPROX_MODES[mode]
+        return self
+
+    def use_index(self, name: str) -> LanceVectorQueryBuilder:
+        """The index to search, by name. Not set: the newest that fits."""
+        self._index = name
         return self
 
     def bypass_vector_index(self) -> LanceVectorQueryBuilder:
-        """Accepted: no index is used."""
+        """An exact search over all rows."""
+        self._exact = True
         return self
 
+    def _extra(self) -> Optional[Dict[str, Any]]:
+        told = {
+            "min_probes": self._minimum_nprobes,
+            "max_probes": self._maximum_nprobes,
+            "ef": self._ef,
+            "refine_factor": self._refine,
+            "no_refine": self._refine == 0,
+            "bypass_vector_index": self._exact,
+            "approx_mode": self._approx,
+            "index": self._index,
+        }
+        extra = super()._extra() or {}
+        extra.update({key: value for key, value in told.items() if value})
+        return extra or None
+
     def fast_search(self) -> LanceVectorQueryBuilder:
-        """Only rows that the index of the condition covers; without an index the search reads all rows."""
+        """Only rows that the indexes cover (of the vectors, of the condition); without an index the search reads all rows."""
         self._indexed_only = True
         return self
 
@@ -468,13 +518,25 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
             maximum_nprobes=self._maximum_nprobes,
             lower_bound=self._lower,
             upper_bound=self._upper,
+            refine_factor=self._refine,
             with_row_id=self._with_row_id or None,
             offset=self._offset or None,
             fast_search=self._indexed_only or None,
+            ef=self._ef,
+            bypass_vector_index=self._exact,
         )
 
+    def to_list(self, *, timeout: Any = None) -> List[Dict[str, Any]]:
+        """All rows as a list of dicts; vectors are lists of floats."""
+        rows: List[Dict[str, Any]] = self._told(self._run, seconds(timeout), 0, None, True)
+        return rows
+
     def _run(
-        self, timeout: Optional[float], batch_rows: int = 0, plan: Optional[Tuple[bool, bool]] = None
+        self,
+        timeout: Optional[float],
+        batch_rows: int = 0,
+        plan: Optional[Tuple[bool, bool]] = None,
+        as_rows: bool = False,
     ) -> Any:
         limit = self._row_limit()
         try:
@@ -493,6 +555,7 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
                 timeout,
                 self._extra(),
                 plan,
+                as_rows,
             )
         except ValueError as error:
             if getattr(error, "status", None) in ("QV_INVALID", "QV_NOT_FOUND"):
@@ -581,6 +644,14 @@ class LanceTakeQueryBuilder(BaseQueryBuilder):
         if as_json:
             return json.dumps(known)
         return "TakeExec: " + ", ".join(f"{key}={value}" for key, value in known.items() if key != "operator")
+
+
+def _setting(name: str, value: Any) -> int:
+    if not isinstance(value, int):
+        raise ValueError(f"{name} must be a valid integer, not {value!r}")
+    if value < 0 or value > 0xFFFFFFFF:
+        raise OverflowError("out of range integral type conversion attempted")
+    return value
 
 
 def _position(row: Any) -> int:

@@ -3,6 +3,23 @@
 
 #include "qpy.h"
 
+static int vector_options(PyObject *dict, qv_index_options *out)
+{
+    uint64_t metric = 0;
+
+    if (qpy_dict_u64(dict, "metric", &metric) != 0 || qpy_dict_u32(dict, "num_partitions", &out->num_partitions) != 0 ||
+        qpy_dict_u64(dict, "target_partition_size", &out->target_partition_size) != 0 ||
+        qpy_dict_u32(dict, "num_sub_vectors", &out->num_sub_vectors) != 0 ||
+        qpy_dict_u32(dict, "num_bits", &out->num_bits) != 0 ||
+        qpy_dict_u32(dict, "max_iterations", &out->max_iterations) != 0 ||
+        qpy_dict_u32(dict, "sample_rate", &out->sample_rate) != 0 || qpy_dict_u32(dict, "hnsw_m", &out->hnsw_m) != 0 ||
+        qpy_dict_u32(dict, "hnsw_ef_construction", &out->hnsw_ef_construction) != 0 ||
+        qpy_dict_u64(dict, "seed", &out->seed) != 0)
+        return -1;
+    out->metric = (qv_metric) metric;
+    return 0;
+}
+
 static int index_options(PyObject *dict, qv_index_options *out)
 {
     uint64_t kind = 0, json_kind = 0;
@@ -12,7 +29,7 @@ static int index_options(PyObject *dict, qv_index_options *out)
         qpy_dict_flag(dict, "untrained", &out->untrained) != 0 ||
         qpy_dict_text(dict, "json_path", &out->json_path) != 0 || qpy_dict_u64(dict, "json_kind", &json_kind) != 0 ||
         qpy_dict_u64(dict, "rows_per_zone", &out->rows_per_zone) != 0 ||
-        qpy_dict_u64(dict, "memory_limit_bytes", &out->memory_limit_bytes) != 0)
+        qpy_dict_u64(dict, "memory_limit_bytes", &out->memory_limit_bytes) != 0 || vector_options(dict, out) != 0)
         return -1;
     out->kind = (qv_index_kind) kind;
     out->json_kind = (qv_index_kind) json_kind;

@@ -4,6 +4,7 @@
  * (which it does on its main thread only) and tells the caller's progress function. For Ctrl-C in a call whose reports all come
  * from other threads, a signal handler raises the call's cancel flag while the engine works, and then calls Python's own. */
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,8 +36,26 @@ static void on_interrupt(int number, siginfo_t *info, void *context)
         python_action.sa_handler(number);
 }
 
-/* Python's main thread is the process's first one, except in hosts that embed it elsewhere, where reports do the work. */
-static bool is_main_thread(void) { return gettid() == getpid(); }
+static _Atomic unsigned n_forks; /* of this process and its ancestors */
+
+static void on_fork(void) { n_forks++; }
+
+void qpy_job_module_init(void) { pthread_atfork(NULL, NULL, on_fork); }
+
+/* Python's main thread is the process's first one, except in hosts that embed it elsewhere, where reports do the work. A thread asks the
+ * kernel once, and again in a child process, whose only thread is the first. */
+static bool is_main_thread(void)
+{
+    static _Thread_local unsigned asked; /* n_forks + 1 when it asked */
+    static _Thread_local bool is_main;
+    unsigned now = n_forks + 1;
+
+    if (asked != now) {
+        is_main = gettid() == getpid();
+        asked = now;
+    }
+    return is_main;
+}
 
 void qpy_job_begin(qpy_job *job)
 {

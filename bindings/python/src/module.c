@@ -83,6 +83,7 @@ PyMODINIT_FUNC PyInit__quiver(void)
 
     if (module == NULL)
         return NULL;
+    qpy_job_module_init();
     if (qpy_values_init() != 0 || qpy_errors_init(module) != 0 || qpy_schema_module_init(module) != 0 ||
         qpy_stream_module_init(module) != 0 || qpy_db_module_init(module) != 0 || qpy_table_module_init(module) != 0 ||
         qpy_buffer_module_init(module) != 0) {

@@ -146,6 +146,7 @@ int qpy_fetch_rows(qpy_type *type, const struct ArrowArray *array, PyObject *lis
 
 /* How a call is watched: Ctrl-C, a progress function, a time limit. Lives as long as the call and the stream it gave. */
 typedef struct qpy_job qpy_job;
+void qpy_job_module_init(void);
 /* timeout: seconds or None; progress: callable or None; total_rows < 0: unknown. */
 qpy_job *qpy_job_new(PyObject *timeout, PyObject *progress, long long total_rows);
 qpy_job *qpy_job_ref(qpy_job *job);
@@ -178,6 +179,18 @@ int qpy_stream_move(PyObject *object, struct ArrowArrayStream *out, qpy_fault **
 int qpy_stream_schema(qpy_stream *self);                       /* loads self->schema */
 int qpy_stream_peek(qpy_stream *self);                         /* reads the first batch into `ready`, if there is one */
 int qpy_stream_next(qpy_stream *self, struct ArrowArray *out); /* out->release NULL at the end */
+
+/* All of an answer, read without the GIL and made into a list of dicts with it. */
+typedef struct qpy_answer {
+    struct ArrowSchema schema;
+    struct ArrowArray *batches;
+    size_t n;
+    int rc; /* of the stream */
+} qpy_answer;
+void qpy_answer_load(struct ArrowArrayStream *stream, qpy_answer *out); /* `out` comes zeroed; needs no GIL */
+/* Takes all. */
+PyObject *qpy_answer_rows(struct ArrowArrayStream *stream, qpy_answer *answer, qpy_job *job);
+
 PyObject *qpy_stream_of_rows(PyObject *module, PyObject *args);
 PyObject *qpy_stream_import(PyObject *module, PyObject *object);
 PyObject *qpy_stream_of_iterator(PyObject *module, PyObject *args);
@@ -218,6 +231,7 @@ qv_table *qpy_table_of(PyObject *object);               /* borrowed */
 const char *qpy_text(PyObject *text, const char *what); /* borrowed UTF-8 without zero bytes; TypeError, ValueError */
 /* Out of a dict of numbers, flags and times: a missing key leaves the default. -1: an exception is set. */
 int qpy_dict_u64(PyObject *dict, const char *key, uint64_t *out);
+int qpy_dict_u32(PyObject *dict, const char *key, uint32_t *out);
 int qpy_dict_flag(PyObject *dict, const char *key, bool *out);
 int qpy_dict_text(PyObject *dict, const char *key, const char **out);
 

@@ -51,7 +51,16 @@ static int from_buffer(PyObject *object, qpy_vectors *out)
 
 static int put_numbers(PyObject *list, double *to, Py_ssize_t n)
 {
+    bool is_list = PyList_CheckExact(list);
+
     for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *plain = is_list ? PyList_GetItem(list, i) : NULL; /* borrowed */
+
+        if (plain != NULL && PyFloat_CheckExact(plain)) {
+            to[i] = PyFloat_AsDouble(plain);
+            continue;
+        }
+        PyErr_Clear(); /* a list that becomes shorter while it is read: the next line tells */
         PyObject *item = PySequence_GetItem(list, i);
         PyObject *number = item == NULL ? NULL : PyNumber_Float(item); /* 'a' !! ValueError, as float('a') */
 
@@ -118,7 +127,7 @@ int qpy_vectors_from(PyObject *object, qpy_vectors *out)
     rc = PyList_Check(object) || PyTuple_Check(object) ? 1 : from_buffer(object, out);
     if (rc <= 0)
         return rc;
-    if (PySequence_Check(object) && !PyObject_HasAttrString(object, "tolist")) {
+    if (PyList_Check(object) || (PySequence_Check(object) && !PyObject_HasAttrString(object, "tolist"))) {
         rc = from_list(object, out);
     } else {
         list = PyObject_CallMethod(object, "tolist", NULL); /* arrays of other types and layouts */

@@ -8,13 +8,15 @@
 
 /* What a read may say beyond columns and limits, out of a dict or None:
  * where, expressions (list of str or None, one per column), order_by ([(column, descending, nulls_first)]), no_index,
- * fast_search, postfilter. The strings belong to the dict's objects. */
+ * fast_search, postfilter. A search also: index, bypass_vector_index, min_probes, max_probes, ef, refine_factor, no_refine,
+ * approx_mode. The strings belong to the dict's objects. */
 typedef struct qpy_extra {
-    const char *where;
+    const char *where, *index;
     const char **expressions;
     qv_order *order_by;
     size_t n_order_by;
-    bool no_index, fast_search, postfilter;
+    bool no_index, fast_search, postfilter, bypass_vector_index, no_refine;
+    uint32_t min_probes, max_probes, ef, refine_factor, approx_mode;
 } qpy_extra;
 
 static void extra_release(qpy_extra *extra)
@@ -97,7 +99,13 @@ static int extra_from(PyObject *dict, qpy_extra *out)
     out->no_index = flag_of(dict, "no_index");
     out->fast_search = flag_of(dict, "fast_search");
     out->postfilter = flag_of(dict, "postfilter");
-    return 0;
+    out->bypass_vector_index = flag_of(dict, "bypass_vector_index");
+    out->no_refine = flag_of(dict, "no_refine");
+    if (qpy_dict_text(dict, "index", &out->index) == 0 && qpy_dict_u32(dict, "min_probes", &out->min_probes) == 0 &&
+        qpy_dict_u32(dict, "max_probes", &out->max_probes) == 0 && qpy_dict_u32(dict, "ef", &out->ef) == 0 &&
+        qpy_dict_u32(dict, "refine_factor", &out->refine_factor) == 0 &&
+        qpy_dict_u32(dict, "approx_mode", &out->approx_mode) == 0)
+        return 0;
 fail:
     extra_release(out);
     return -1;
@@ -379,12 +387,20 @@ static void fill_search(const read_call *call, qv_search_options *options)
     options->fast_search = call->extra.fast_search;
     options->order_by = call->extra.order_by;
     options->n_order_by = call->extra.n_order_by;
+    options->index = call->extra.index;
+    options->bypass_vector_index = call->extra.bypass_vector_index;
+    options->min_probes = call->extra.min_probes;
+    options->max_probes = call->extra.max_probes;
+    options->ef = call->extra.ef;
+    options->refine_factor = call->extra.refine_factor;
+    options->no_refine = call->extra.no_refine;
+    options->approx_mode = (qv_approx_mode) call->extra.approx_mode;
 }
 
 /* The plain arguments of a search. */
 typedef struct search_call {
     PyObject *query, *lower, *upper, *columns, *timeout, *extra, *plan, *offset;
-    int metric, with_row_id, with_row_address, query_index, analyze, as_json;
+    int metric, with_row_id, with_row_address, query_index, as_rows, analyze, as_json;
     Py_ssize_t k;
     qpy_vectors vectors;
     read_call read;
@@ -392,10 +408,9 @@ typedef struct search_call {
 
 static int parse_search(PyObject *args, search_call *s, qv_search_options *options)
 {
-    s->extra = s->plan = Py_None;
-    if (!PyArg_ParseTuple(args, "OzinO!OOOpppO|OO", &s->query, &options->vector_column, &s->metric, &s->k, &PyLong_Type,
+    if (!PyArg_ParseTuple(args, "OzinO!OOOpppOOOp", &s->query, &options->vector_column, &s->metric, &s->k, &PyLong_Type,
                           &s->offset, &s->lower, &s->upper, &s->columns, &s->with_row_id, &s->with_row_address,
-                          &s->query_index, &s->timeout, &s->extra, &s->plan))
+                          &s->query_index, &s->timeout, &s->extra, &s->plan, &s->as_rows))
         return -1;
     if (s->plan != Py_None && !PyArg_ParseTuple(s->plan, "pp", &s->analyze, &s->as_json))
         return -1;
@@ -424,12 +439,14 @@ static int parse_search(PyObject *args, search_call *s, qv_search_options *optio
 }
 
 /* search(query, column | None, metric, k, offset, lower, upper, columns, with_row_id, with_row_address, query_index, timeout,
- * extra | None, plan | None) */
+ * extra | None, plan | None, as_rows) -> Stream, the text of the plan, or the rows as a list of dicts: then in one go, since for
+ * small tables the way out costs as much as the search. */
 PyObject *qpy_table_search(PyObject *object, PyObject *args)
 {
     qv_search_options options = QV_SEARCH_OPTIONS_INIT;
     struct ArrowArrayStream stream = { 0 };
     search_call call = { 0 };
+    qpy_answer answer = { 0 };
     char *text = NULL;
     qv_status st;
     qv_error err;
@@ -443,8 +460,12 @@ PyObject *qpy_table_search(PyObject *object, PyObject *args)
         explain ? qv_table_explain_search(qpy_table_of(object), &call.vectors.vectors, &options,
                                           call.analyze ? QV_PLAN_ANALYZE : QV_PLAN_EXPLAIN, call.as_json, &text, &err)
                 : qv_table_search(qpy_table_of(object), &call.vectors.vectors, &options, &stream, &err);
+    if (st == QV_OK && call.as_rows && !explain)
+        qpy_answer_load(&stream, &answer);
     Py_END_ALLOW_THREADS qpy_job_end(job);
     qpy_vectors_release(&call.vectors);
     read_end(&call.read);
-    return explain ? wrap_text(st, &err, text, job) : wrap_result(st, &err, &stream, job);
+    if (explain)
+        return wrap_text(st, &err, text, job);
+    return st == QV_OK && call.as_rows ? qpy_answer_rows(&stream, &answer, job) : wrap_result(st, &err, &stream, job);
 }

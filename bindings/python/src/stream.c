@@ -33,6 +33,33 @@ PyObject *qpy_stream_wrap(struct ArrowArrayStream *stream, qpy_fault *fault, qpy
     return (PyObject *) self;
 }
 
+/* ---------------------------------------------------------------- a whole answer at once */
+
+void qpy_answer_load(struct ArrowArrayStream *stream, qpy_answer *out)
+{
+    struct ArrowArray batch;
+
+    out->rc = stream->get_schema(stream, &out->schema);
+    if (out->rc != 0)
+        out->schema.release = NULL;
+    while (out->rc == 0) {
+        memset(&batch, 0, sizeof(batch));
+        out->rc = stream->get_next(stream, &batch);
+        if (out->rc != 0 || batch.release == NULL)
+            break;
+        struct ArrowArray *batches = realloc(out->batches, (out->n + 1) * sizeof(*batches));
+        if (batches == NULL) {
+            batch.release(&batch);
+            out->rc = ENOMEM;
+            break;
+        }
+        out->batches = batches;
+        out->batches[out->n++] = batch;
+    }
+}
+
+/* ---------------------------------------------------------------- the object */
+
 static void forget_ready(qpy_stream *self)
 {
     for (size_t i = self->next_ready; i < self->n_ready; i++)
@@ -345,6 +372,31 @@ static PyObject *stream_to_list(PyObject *object, PyObject *unused)
 fail:
     Py_DecRef(list);
     return NULL;
+}
+
+PyObject *qpy_answer_rows(struct ArrowArrayStream *stream, qpy_answer *answer, qpy_job *job)
+{
+    qpy_stream *self = (qpy_stream *) qpy_stream_wrap(stream, NULL, job);
+    PyObject *rows = NULL;
+
+    if (self == NULL) { /* as in any call that wraps a stream, it is gone */
+        for (size_t i = 0; i < answer->n; i++)
+            answer->batches[i].release(&answer->batches[i]);
+        free(answer->batches);
+        if (answer->schema.release != NULL)
+            answer->schema.release(&answer->schema);
+        return NULL;
+    }
+    self->schema = answer->schema;
+    self->ready = answer->batches;
+    self->n_ready = answer->n;
+    self->ended = true;
+    if (answer->rc != 0)
+        stream_failed(self, answer->rc);
+    else
+        rows = stream_to_list((PyObject *) self, NULL);
+    Py_DecRef((PyObject *) self);
+    return rows;
 }
 
 static PyObject *stream_read_all(PyObject *object, PyObject *unused)

@@ -172,6 +172,21 @@ int qpy_dict_u64(PyObject *dict, const char *key, uint64_t *out)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+int qpy_dict_u32(PyObject *dict, const char *key, uint32_t *out)
+{
+    uint64_t value = *out;
+
+    if (qpy_dict_u64(dict, key, &value) != 0)
+        return -1;
+    if (value > UINT32_MAX) {
+        PyErr_Format(PyExc_OverflowError, "%s is %llu, at most %u is possible", key, (unsigned long long) value,
+                     (unsigned) UINT32_MAX);
+        return -1;
+    }
+    *out = (uint32_t) value;
+    return 0;
+}
+
 int qpy_dict_flag(PyObject *dict, const char *key, bool *out)
 {
     PyObject *value = PyDict_GetItemString(dict, key);

@@ -168,6 +168,19 @@ static void searching(void **state)
     options.metric = (qv_metric) 42;
     QVT_FAILS(qv_table_search(f->table, &vectors, &options, &out, &err), QV_INVALID, "42");
     options.metric = QV_METRIC_L2;
+    options.min_probes = 30;
+    options.max_probes = 10;
+    QVT_FAILS(qv_table_search(f->table, &vectors, &options, &out, &err), QV_INVALID,
+              "min_probes is 30, more than max_probes, which is 10");
+    options.max_probes = 0; /* all */
+    options.no_refine = true;
+    options.refine_factor = 5;
+    QVT_FAILS(qv_table_search(f->table, &vectors, &options, &out, &err), QV_INVALID,
+              "refine_factor is 5, but no_refine is set too");
+    options.refine_factor = 0;
+    options.approx_mode = (qv_approx_mode) 9;
+    QVT_FAILS(qv_table_search(f->table, &vectors, &options, &out, &err), QV_INVALID, "approx_mode 9");
+    options.approx_mode = QV_APPROX_NORMAL;
     const char *columns[] = { "id", "nope" }, *twice[] = { "id", "id" };
     options.columns = columns;
     options.n_columns = 2;
@@ -175,6 +188,59 @@ static void searching(void **state)
     options.columns = twice;
     QVT_FAILS(qv_table_search(f->table, &vectors, &options, &out, &err), QV_INVALID, "id");
     assert_null(out.release);
+}
+
+static void making_indices(void **state)
+{
+    static const struct {
+        qv_index_options options; /* but for struct_size */
+        const char *text;
+    } wrong[] = {
+        { { .kind = QV_INDEX_IVF_PQ, .num_bits = 3 }, "IVF_PQ num_bits must be 4 or 8, got 3" },
+        { { .kind = QV_INDEX_IVF_HNSW_PQ, .num_bits = 6 }, "IVF_HNSW_PQ num_bits must be 4 or 8, got 6" },
+        { { .kind = QV_INDEX_IVF_RQ, .num_bits = 10 }, "IVF_RQ num_bits must be in 1..=9, got 10" },
+        { { .kind = QV_INDEX_IVF_SQ, .num_bits = 4 }, "IVF_SQ num_bits must be 8, got 4" },
+        { { .kind = QV_INDEX_IVF_FLAT, .num_bits = 8 }, "num_bits is 8, but an index of kind IVF_FLAT has no use" },
+        { { .kind = QV_INDEX_IVF_SQ, .num_sub_vectors = 2 }, "num_sub_vectors is 2, but an index of kind IVF_SQ" },
+        { { .kind = QV_INDEX_IVF_PQ, .hnsw_m = 16 }, "hnsw_m is 16, but an index of kind IVF_PQ has no use for it" },
+        { { .kind = QV_INDEX_IVF_HNSW_SQ, .hnsw_m = 3 }, "hnsw_m must be at least 4 and at most 1024, got 3" },
+        { { .kind = QV_INDEX_IVF_HNSW_SQ, .hnsw_m = 16, .hnsw_ef_construction = 15 },
+          "hnsw_ef_construction must be at least hnsw_m (16), got 15" },
+        { { .kind = QV_INDEX_BTREE, .num_partitions = 4 }, "num_partitions is 4, but an index of kind scalar" },
+        { { .kind = QV_INDEX_BTREE, .metric = QV_METRIC_DOT }, "metric is 3, but an index of kind scalar" },
+        { { .kind = QV_INDEX_IVF_PQ, .metric = QV_METRIC_HAMMING },
+          "IVF_PQ does not answer by hamming; IVF_FLAT does" },
+        { { .kind = QV_INDEX_VECTOR, .metric = QV_METRIC_JACCARD }, "jaccard" },
+        { { .kind = QV_INDEX_VECTOR, .metric = (qv_metric) 42 }, "metric 42 is not known" },
+        { { .kind = (qv_index_kind) 77 }, "77 is no kind of index" },
+        { { .kind = QV_INDEX_OTHER }, "999 is no kind of index" },
+    };
+    fixture *f = *state;
+    qv_error err;
+
+    for (size_t i = 0; i < QV_COUNT_OF(wrong); i++) {
+        qv_index_options options = wrong[i].options;
+        options.struct_size = sizeof options;
+        options.job.struct_size = sizeof options.job;
+        QVT_FAILS(qv_table_create_index(f->table, "id", &options, &err), QV_INVALID, wrong[i].text);
+    }
+    QVT_FAILS(qv_table_create_index(f->table, NULL, NULL, &err), QV_INVALID, "an index needs a column");
+    QVT_FAILS(qv_table_create_index(f->table, "nope", NULL, &err), QV_NOT_FOUND, "nope");
+}
+
+/* A caller that was compiled before vectors could be indexed: what it does not know of is not read. */
+static void old_index_options(void **state)
+{
+    fixture *f = *state;
+    qv_index_options options = QV_INDEX_OPTIONS_INIT;
+    qv_error err;
+
+    options.struct_size = offsetof(qv_index_options, metric);
+    memset((char *) &options + options.struct_size, 0xee, sizeof options - options.struct_size);
+    options.kind = QV_INDEX_BTREE;
+    QVT_FAILS(qv_table_create_index(f->table, "nope", &options, &err), QV_NOT_FOUND, "nope");
+    options.struct_size = 3;
+    QVT_FAILS(qv_table_create_index(f->table, "id", &options, &err), QV_INVALID, "struct_size is 3");
 }
 
 static void scanning(void **state)
@@ -250,6 +316,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(creating, set_up, tear_down),
         cmocka_unit_test_setup_teardown(column_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(searching, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(making_indices, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(old_index_options, set_up, tear_down),
         cmocka_unit_test_setup_teardown(scanning, set_up, tear_down),
         cmocka_unit_test_setup_teardown(read_only_handles, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cancelled_and_timed_out, set_up, tear_down),
