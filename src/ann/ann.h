@@ -146,6 +146,8 @@ struct qv__quantizer_class {
     void (*list_extra)(const qv__quantizer *quantizer, const float *centroid, float *out);
     /* Does scan() give lower bounds that hold (with high probability), so that exact distances of the offered rows suffice? */
     bool has_bounds;
+    /* The least true distance that a row with this estimate may have, for what distances() gives. NULL: anything. */
+    float (*least)(const qv__code_query *query, float estimate);
 };
 
 #endif

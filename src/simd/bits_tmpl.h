@@ -25,6 +25,21 @@ static void B_NAME(hamming)(const qv__kernel_query *query, const uint8_t *rows, 
     }
 }
 
+static void B_NAME(hamming_pairs)(const uint8_t *one, size_t dim, const uint8_t *rows, size_t stride,
+                                  const uint32_t *picked, size_t n, float *out)
+{
+    for (size_t r = 0; r < n; r++) {
+        const uint8_t *row = rows + stride * picked[r];
+        size_t len = dim / 8, i = 0;
+        B_ACC ones = B_ACC_ZERO;
+        for (; i + B_BYTES <= len; i += B_BYTES)
+            ones = B_COUNT(ones, B_XOR(B_LOAD(one + i), B_LOAD(row + i)));
+        if (i < len)
+            ones = B_COUNT(ones, B_XOR(B_LOAD_N(one + i, len - i), B_LOAD_N(row + i, len - i)));
+        out[r] = (float) B_SUM(ones);
+    }
+}
+
 static void B_NAME(jaccard)(const qv__kernel_query *query, const uint8_t *rows, size_t stride, size_t n, float *out)
 {
     const uint8_t *q = query->values;

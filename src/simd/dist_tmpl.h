@@ -10,6 +10,7 @@
  *   T_LOAD_N(row, i, n)   n < T_LANES values, then zeros
  *   T_SQRT, T_TINY        square root; squares below T_TINY may have lost precision
  *   T_STORE(p, v)         optional: makes a widen function
+ *   T_WITHOUT_PAIRS       optional: no row is compared with another one
  * A row is read from its first to its last value with four sums, then the next row: memory is then one stream, which the
  * hardware prefetches best (four rows side by side reach half of its speed, and software prefetches only cost). Four rows
  * share the sum over lanes. The order of additions within a row never depends on its neighbours. */
@@ -109,6 +110,76 @@ static void T_NAME(cosine)(const qv__kernel_query *query, const uint8_t *rows, s
     T_NAME(rows)(QV_K_COSINE, query, rows, stride, n, out);
 }
 
+#ifndef T_WITHOUT_PAIRS
+/* The sums of row() in the same order, for two rows. */
+T_INLINE T_VEC T_NAME(pair)(int kind, const uint8_t *one, const uint8_t *row, size_t dim)
+{
+#define STEP(s, values, others)       \
+    {                                 \
+        T_VEC v = values, w = others; \
+        if (kind == QV_K_L2)          \
+            v = w = T_SUB(v, w);      \
+        sum##s = T_FMA(v, w, sum##s); \
+    }
+#define WHOLE(s, at) STEP(s, T_LOAD(row, at), T_LOAD(one, at))
+    T_VEC sum0 = T_ZERO, sum1 = T_ZERO, sum2 = T_ZERO, sum3 = T_ZERO;
+    size_t i = 0;
+
+    for (; i + 4 * T_LANES <= dim; i += 4 * T_LANES) {
+        WHOLE(0, i)
+        WHOLE(1, i + T_LANES)
+        WHOLE(2, i + 2 * T_LANES)
+        WHOLE(3, i + 3 * T_LANES)
+    }
+    if (i + 2 * T_LANES <= dim) {
+        WHOLE(0, i)
+        WHOLE(1, i + T_LANES)
+        i += 2 * T_LANES;
+    }
+    if (i + T_LANES <= dim) {
+        WHOLE(2, i)
+        i += T_LANES;
+    }
+    if (i < dim)
+        STEP(3, T_LOAD_N(row, i, dim - i), T_LOAD_N(one, i, dim - i))
+    return T_ADD(T_ADD(sum0, sum1), T_ADD(sum2, sum3));
+#undef STEP
+#undef WHOLE
+}
+
+T_INLINE void T_NAME(pairs)(int kind, const uint8_t *one, size_t dim, const uint8_t *rows, size_t stride,
+                            const uint32_t *picked, size_t n, float *out)
+{
+    T_REAL sums[4];
+
+    for (size_t r = 0; r < n; r += 4) {
+        size_t group = QV_MIN(n - r, 4);
+        T_VEC a = T_NAME(pair)(kind, one, rows + stride * picked[r], dim), b = a, c = a, d = a;
+        if (group > 1)
+            b = T_NAME(pair)(kind, one, rows + stride * picked[r + 1], dim);
+        if (group > 2)
+            c = T_NAME(pair)(kind, one, rows + stride * picked[r + 2], dim);
+        if (group > 3)
+            d = T_NAME(pair)(kind, one, rows + stride * picked[r + 3], dim);
+        T_SUM4(a, b, c, d, sums);
+        for (size_t i = 0; i < group; i++)
+            out[r + i] = T_NAME(finish)(kind, sums[i], 0);
+    }
+}
+
+static void T_NAME(l2_pairs)(const uint8_t *one, size_t dim, const uint8_t *rows, size_t stride, const uint32_t *picked,
+                             size_t n, float *out)
+{
+    T_NAME(pairs)(QV_K_L2, one, dim, rows, stride, picked, n, out);
+}
+
+static void T_NAME(dot_pairs)(const uint8_t *one, size_t dim, const uint8_t *rows, size_t stride,
+                              const uint32_t *picked, size_t n, float *out)
+{
+    T_NAME(pairs)(QV_K_DOT, one, dim, rows, stride, picked, n, out);
+}
+#endif
+
 #ifdef T_STORE
 static void T_NAME(widen)(const uint8_t *row, size_t dim, float *out)
 {
@@ -127,3 +198,4 @@ static void T_NAME(widen)(const uint8_t *row, size_t dim, float *out)
 #undef T_NAME
 #undef T_LOAD
 #undef T_LOAD_N
+#undef T_WITHOUT_PAIRS

@@ -354,6 +354,36 @@ void qv__distance_to_rows(const qv__distance *distance, size_t q, const void *ro
     qv__distance_block(distance, q, rows, stride, n, NULL, 0, out);
 }
 
+static qv__pairs_fn pairs_of(const qv__kernels *kernels, qv_metric metric, qv__element element, size_t dim)
+{
+    if (element >= QV_EL_COUNT)
+        return NULL;
+    switch (metric) {
+    case QV_METRIC_L2:
+        return kernels->pairs[QV_K_L2][element];
+    case QV_METRIC_DOT:
+        return kernels->pairs[QV_K_DOT][element];
+    case QV_METRIC_HAMMING:
+        return element != QV_EL_BITS ? NULL : dim % 8 ? qv__kernels_scalar.hamming_pairs : kernels->hamming_pairs;
+    default:
+        return NULL;
+    }
+}
+
+qv__pairs_fn qv__distance_pairs(qv_metric metric, qv__element element, size_t dim)
+{
+    return pairs_of(qv__kernels_get(), metric, element, dim);
+}
+
+/* The kernel of pairs gives the same as that of rows where the query lies in memory as a row would. */
+static qv__pairs_fn pairs_with_query(const qv__distance *d, const qv__kernel_query *query, const void **one)
+{
+    *one = query->is_int ? query->bytes : query->values;
+    if (!query->is_int && d->element != QV_EL_F32 && d->element != QV_EL_F64 && d->element != QV_EL_BITS)
+        return NULL;
+    return pairs_of(d->kernels, d->metric, d->element, d->dim);
+}
+
 /* The first lines of a row: the hardware follows with the rest of a long one. */
 static inline void prefetch_row(const uint8_t *row, size_t bytes)
 {
@@ -366,12 +396,19 @@ void qv__distance_to_picked(const qv__distance *distance, size_t q, const void *
 {
     const uint8_t *first = rows;
     size_t bytes = qv__element_bytes(distance->element, distance->dim);
+    const void *one;
+    qv__pairs_fn pairs = pairs_with_query(distance, &distance->queries[q], &one);
 
     for (size_t i = 0; i < QV_MIN(n, PREFETCHED_ROWS); i++)
         prefetch_row(first + stride * picked[i], bytes);
-    for (size_t i = 0; i < n; i++) {
-        if (i + PREFETCHED_ROWS < n)
-            prefetch_row(first + stride * picked[i + PREFETCHED_ROWS], bytes);
-        qv__distance_block(distance, q, first + stride * picked[i], stride, 1, NULL, 0, out + i);
+    for (size_t at = 0; at < n; at += PREFETCHED_ROWS) {
+        size_t group = QV_MIN(n - at, PREFETCHED_ROWS), next = QV_MIN(n - at - group, PREFETCHED_ROWS);
+        for (size_t i = 0; i < next; i++)
+            prefetch_row(first + stride * picked[at + group + i], bytes);
+        if (pairs)
+            pairs(one, distance->dim, first, stride, picked + at, group, out + at);
+        for (size_t i = 0; i < group; i++)
+            if (!pairs || !isfinite(out[at + i]))
+                qv__distance_block(distance, q, first + stride * picked[at + i], stride, 1, NULL, 0, out + at + i);
     }
 }

@@ -97,6 +97,76 @@ static void I_NAME(l2)(const qv__kernel_query *query, const uint8_t *rows, size_
     I_NAME(rows)(QV_K_L2, query, rows, stride, n, out);
 }
 
+/* Two rows, values [from, end). */
+I_INLINE I_ACC I_NAME(pair)(int kind, const uint8_t *one, const uint8_t *row, size_t from, size_t end)
+{
+#define STEP(s, values, others)        \
+    {                                  \
+        I_VEC v = values, w = others;  \
+        if (kind == QV_K_L2)           \
+            v = w = I_SUB(v, w);       \
+        sum##s = I_MADD(sum##s, v, w); \
+    }
+    I_ACC sum0 = I_ACC_ZERO, sum1 = I_ACC_ZERO;
+    size_t i = from;
+
+    for (; i + 2 * I_LANES <= end; i += 2 * I_LANES) {
+        STEP(0, I_LOAD(row, i), I_LOAD(one, i))
+        STEP(1, I_LOAD(row, i + I_LANES), I_LOAD(one, i + I_LANES))
+    }
+    if (i + I_LANES <= end) {
+        STEP(0, I_LOAD(row, i), I_LOAD(one, i))
+        i += I_LANES;
+    }
+    if (i < end)
+        STEP(1, I_LOAD_N(row, i, end - i), I_LOAD_N(one, i, end - i))
+    return I_ADD(sum0, sum1);
+#undef STEP
+}
+
+/* Adds the sums of up to four rows over [from, end); with fewer, the first one stands for the missing. */
+I_INLINE void I_NAME(pair_chunk)(int kind, const uint8_t *one, const uint8_t *rows, size_t stride,
+                                 const uint32_t *picked, size_t n, size_t from, size_t end, int64_t *sums)
+{
+    I_ACC a = I_NAME(pair)(kind, one, rows + stride * picked[0], from, end), b = a, c = a, d = a;
+    int32_t parts[4];
+
+    if (n > 1)
+        b = I_NAME(pair)(kind, one, rows + stride * picked[1], from, end);
+    if (n > 2)
+        c = I_NAME(pair)(kind, one, rows + stride * picked[2], from, end);
+    if (n > 3)
+        d = I_NAME(pair)(kind, one, rows + stride * picked[3], from, end);
+    I_SUM4(a, b, c, d, parts);
+    for (size_t r = 0; r < 4; r++)
+        sums[r] += parts[r];
+}
+
+I_INLINE void I_NAME(pairs)(int kind, const uint8_t *one, size_t dim, const uint8_t *rows, size_t stride,
+                            const uint32_t *picked, size_t n, float *out)
+{
+    for (size_t at = 0; at < n; at += 4) {
+        int64_t sums[4] = { 0 };
+        size_t group = QV_MIN(n - at, 4);
+        for (size_t i = 0; i < dim; i += QV_INT_CHUNK)
+            I_NAME(pair_chunk)(kind, one, rows, stride, picked + at, group, i, i + QV_MIN(dim - i, QV_INT_CHUNK), sums);
+        for (size_t r = 0; r < group; r++)
+            out[at + r] = (float) (kind == QV_K_L2 ? sums[r] : 1 - sums[r]);
+    }
+}
+
+static void I_NAME(l2_pairs)(const uint8_t *one, size_t dim, const uint8_t *rows, size_t stride, const uint32_t *picked,
+                             size_t n, float *out)
+{
+    I_NAME(pairs)(QV_K_L2, one, dim, rows, stride, picked, n, out);
+}
+
+static void I_NAME(dot_pairs)(const uint8_t *one, size_t dim, const uint8_t *rows, size_t stride,
+                              const uint32_t *picked, size_t n, float *out)
+{
+    I_NAME(pairs)(QV_K_DOT, one, dim, rows, stride, picked, n, out);
+}
+
 #ifndef I_WITHOUT_DOT
 static void I_NAME(dot)(const qv__kernel_query *query, const uint8_t *rows, size_t stride, size_t n, float *out)
 {

@@ -104,12 +104,14 @@ static inline void sum4_epi32(__m256i a, __m256i b, __m256i c, __m256i d, int32_
 #define T_LOAD_N     load_n_bf16
 #include "dist_tmpl.h"
 #define T_NAME(stem) QV_CAT(stem, _i8f_avx2)
-#define T_LOAD       load_i8
-#define T_LOAD_N     load_n_i8
+#define T_WITHOUT_PAIRS
+#define T_LOAD   load_i8
+#define T_LOAD_N load_n_i8
 #include "dist_tmpl.h"
 #define T_NAME(stem) QV_CAT(stem, _u8f_avx2)
-#define T_LOAD       load_u8
-#define T_LOAD_N     load_n_u8
+#define T_WITHOUT_PAIRS
+#define T_LOAD   load_u8
+#define T_LOAD_N load_n_u8
 #include "dist_tmpl.h"
 
 /* ------------------------------------------------------------------ float64 arithmetic */
@@ -229,5 +231,6 @@ const qv__kernels qv__kernels_avx2 = {
     .name = "avx2",
     QV_KERNELS_OF(avx2),
     .hamming = hamming_avx2,
+    .hamming_pairs = hamming_pairs_avx2,
     .jaccard = jaccard_avx2,
 };

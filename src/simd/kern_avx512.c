@@ -117,12 +117,14 @@ static inline void sum4_epi32(__m512i a, __m512i b, __m512i c, __m512i d, int32_
 #define T_LOAD_N     load_n_bf16
 #include "dist_tmpl.h"
 #define T_NAME(stem) QV_CAT(stem, _i8f_avx512)
-#define T_LOAD       load_i8
-#define T_LOAD_N     load_n_i8
+#define T_WITHOUT_PAIRS
+#define T_LOAD   load_i8
+#define T_LOAD_N load_n_i8
 #include "dist_tmpl.h"
 #define T_NAME(stem) QV_CAT(stem, _u8f_avx512)
-#define T_LOAD       load_u8
-#define T_LOAD_N     load_n_u8
+#define T_WITHOUT_PAIRS
+#define T_LOAD   load_u8
+#define T_LOAD_N load_n_u8
 #include "dist_tmpl.h"
 
 /* ------------------------------------------------------------------ float64 arithmetic */
@@ -241,5 +243,6 @@ const qv__kernels qv__kernels_avx512 = {
     .name = "avx512",
     QV_KERNELS_OF(avx512),
     .hamming = hamming_avx512,
+    .hamming_pairs = hamming_pairs_avx512,
     .jaccard = jaccard_avx512,
 };

@@ -22,5 +22,6 @@ static inline __m512i count_bits(__m512i acc, __m512i v) { return _mm512_add_epi
 void qv__avx512_popcnt_kernels(qv__kernels *kernels)
 {
     kernels->hamming = hamming_popcnt;
+    kernels->hamming_pairs = hamming_pairs_popcnt;
     kernels->jaccard = jaccard_popcnt;
 }

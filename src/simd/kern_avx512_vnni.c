@@ -117,6 +117,10 @@ void qv__avx512_vnni_kernels(qv__kernels *kernels)
     kernels->rows[QV_K_L2][QV_EL_U8] = l2_u8_vnni;
     kernels->rows[QV_K_COSINE][QV_EL_I8] = cosine_i8_vnni;
     kernels->rows[QV_K_COSINE][QV_EL_U8] = cosine_u8_vnni;
+    kernels->pairs[QV_K_L2][QV_EL_I8] = l2_pairs_i8_vnni;
+    kernels->pairs[QV_K_L2][QV_EL_U8] = l2_pairs_u8_vnni;
+    kernels->pairs[QV_K_DOT][QV_EL_I8] = dot_pairs_i8_vnni;
+    kernels->pairs[QV_K_DOT][QV_EL_U8] = dot_pairs_u8_vnni;
     kernels->rows[QV_K_DOT][QV_EL_I8] = dot_i8_vnni;
     kernels->rows[QV_K_DOT][QV_EL_U8] = dot_u8_vnni;
 }

@@ -110,12 +110,14 @@ static inline void sum4_s32(int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d, 
 #define T_LOAD_N     load_n_bf16
 #include "dist_tmpl.h"
 #define T_NAME(stem) QV_CAT(stem, _i8f_neon)
-#define T_LOAD       load_i8
-#define T_LOAD_N     load_n_i8
+#define T_WITHOUT_PAIRS
+#define T_LOAD   load_i8
+#define T_LOAD_N load_n_i8
 #include "dist_tmpl.h"
 #define T_NAME(stem) QV_CAT(stem, _u8f_neon)
-#define T_LOAD       load_u8
-#define T_LOAD_N     load_n_u8
+#define T_WITHOUT_PAIRS
+#define T_LOAD   load_u8
+#define T_LOAD_N load_n_u8
 #include "dist_tmpl.h"
 
 /* ------------------------------------------------------------------ float64 arithmetic */
@@ -234,5 +236,6 @@ const qv__kernels qv__kernels_neon = {
     .name = "neon",
     QV_KERNELS_OF(neon),
     .hamming = hamming_neon,
+    .hamming_pairs = hamming_pairs_neon,
     .jaccard = jaccard_neon,
 };

@@ -49,11 +49,13 @@ static inline int load_u8(const uint8_t *row, size_t i) { return row[i]; }
 #define T_LOAD            (double) load_bf16
 #define T_LOAD_N(r, i, n) T_LOAD(r, i)
 #include "dist_tmpl.h"
-#define T_NAME(stem)      QV_CAT(stem, _i8f_scalar)
+#define T_NAME(stem) QV_CAT(stem, _i8f_scalar)
+#define T_WITHOUT_PAIRS
 #define T_LOAD            (double) load_i8
 #define T_LOAD_N(r, i, n) T_LOAD(r, i)
 #include "dist_tmpl.h"
-#define T_NAME(stem)      QV_CAT(stem, _u8f_scalar)
+#define T_NAME(stem) QV_CAT(stem, _u8f_scalar)
+#define T_WITHOUT_PAIRS
 #define T_LOAD            (double) load_u8
 #define T_LOAD_N(r, i, n) T_LOAD(r, i)
 #include "dist_tmpl.h"
@@ -105,6 +107,14 @@ static void hamming_scalar(const qv__kernel_query *query, const uint8_t *rows, s
     }
 }
 
+static void hamming_pairs_scalar(const uint8_t *one, size_t dim, const uint8_t *rows, size_t stride,
+                                 const uint32_t *picked, size_t n, float *out)
+{
+    const qv__kernel_query query = { .values = one, .dim = dim };
+    for (size_t r = 0; r < n; r++)
+        hamming_scalar(&query, rows + stride * picked[r], stride, 1, out + r);
+}
+
 static void jaccard_scalar(const qv__kernel_query *query, const uint8_t *rows, size_t stride, size_t n, float *out)
 {
     const uint8_t *q = query->values;
@@ -143,6 +153,7 @@ const qv__kernels qv__kernels_scalar = {
     .name = "scalar",
     QV_KERNELS_OF(scalar),
     .hamming = hamming_scalar,
+    .hamming_pairs = hamming_pairs_scalar,
     .jaccard = jaccard_scalar,
 };
 

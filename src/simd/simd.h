@@ -39,6 +39,12 @@ void qv__distance_to_rows(const qv__distance *distance, size_t q, const void *ro
 void qv__distance_to_picked(const qv__distance *distance, size_t q, const void *rows, size_t stride,
                             const uint32_t *picked, size_t n, float *out);
 
+/* Distances of a stored row to others of its kind, picked by number: for graphs, which compare rows with rows. What is not finite is
+ * left as it is. NULL: no such kernel (cosine: rows of unit length are compared by DOT; jaccard). */
+typedef void (*qv__pairs_fn)(const uint8_t *one, size_t dim, const uint8_t *rows, size_t stride, const uint32_t *picked,
+                             size_t n, float *out);
+qv__pairs_fn qv__distance_pairs(qv_metric metric, qv__element element, size_t dim);
+
 /* The k best (distance, id) pairs seen: smaller distance first, then smaller id. NaN is never kept. */
 typedef struct qv__hit {
     float distance;

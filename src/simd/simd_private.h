@@ -47,6 +47,8 @@ typedef struct qv__kernels {
     qv__rows_fn rows[QV_K_COUNT][QV_EL_COUNT];        /* by distance and element; QV_EL_BITS unused */
     qv__rows_fn float_query[QV_K_COUNT][QV_EL_COUNT]; /* int8 and uint8 rows against a float32 query */
     qv__rows_fn hamming, jaccard;                     /* dim is a multiple of 8 unless this is the scalar table */
+    qv__pairs_fn pairs[QV_K_COUNT][QV_EL_COUNT];      /* L2, DOT: the same sums as of a query with the row's values */
+    qv__pairs_fn hamming_pairs;                       /* as hamming */
     qv__widen_fn widen[QV_EL_COUNT];
     /* out[i] = dot products of QV_TILE_ROWS float rows with the queries of a panel (panel_wide or panel_narrow of them,
      * stored value by value); rows past n_rows repeat the last one. Plain sums: for choosing candidates only. */

@@ -249,6 +249,18 @@ static void M_NAME(narrow_f64)(const uint8_t *row, size_t dim, float *out)
     .float_query = { [QV_K_L2] = { [QV_EL_I8] = l2_i8f_##isa, [QV_EL_U8] = l2_u8f_##isa },                     \
                      [QV_K_COSINE] = { [QV_EL_I8] = cosine_i8f_##isa, [QV_EL_U8] = cosine_u8f_##isa },         \
                      [QV_K_DOT] = { [QV_EL_I8] = dot_i8f_##isa, [QV_EL_U8] = dot_u8f_##isa } },                \
+    .pairs = { [QV_K_L2] = { [QV_EL_F32] = l2_pairs_f32_##isa,                                                 \
+                             [QV_EL_F16] = l2_pairs_f16_##isa,                                                 \
+                             [QV_EL_F64] = l2_pairs_f64_##isa,                                                 \
+                             [QV_EL_BF16] = l2_pairs_bf16_##isa,                                               \
+                             [QV_EL_I8] = l2_pairs_i8_##isa,                                                   \
+                             [QV_EL_U8] = l2_pairs_u8_##isa },                                                 \
+               [QV_K_DOT] = { [QV_EL_F32] = dot_pairs_f32_##isa,                                               \
+                              [QV_EL_F16] = dot_pairs_f16_##isa,                                               \
+                              [QV_EL_F64] = dot_pairs_f64_##isa,                                               \
+                              [QV_EL_BF16] = dot_pairs_bf16_##isa,                                             \
+                              [QV_EL_I8] = dot_pairs_i8_##isa,                                                 \
+                              [QV_EL_U8] = dot_pairs_u8_##isa } },                                             \
     .widen = { [QV_EL_F32] = widen_f32_##isa,   [QV_EL_F16] = widen_f16_##isa, [QV_EL_F64] = narrow_f64_##isa, \
                [QV_EL_BF16] = widen_bf16_##isa, [QV_EL_I8] = widen_i8f_##isa,  [QV_EL_U8] = widen_u8f_##isa }, \
     .tile_wide = tile_wide_##isa, .tile_narrow = tile_narrow_##isa, .panel_wide = 2 * M_LANES,                 \

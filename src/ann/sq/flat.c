@@ -117,6 +117,11 @@ static void scan(qv__code_query *query, const qv__code_list *list, qv__candidate
     }
 }
 
+static float least_of(const qv__code_query *query, float estimate)
+{
+    return estimate - ((const flat *) query->quantizer)->slack;
+}
+
 /* ------------------------------------------------------------------ making */
 
 static void flat_free(qv__quantizer *quantizer) { qv__free(quantizer); }
@@ -134,6 +139,7 @@ static const qv__quantizer_class flat_class = {
     .distances = distances,
     .extra_floats = qv__rows_extra_floats,
     .has_bounds = true,
+    .least = least_of,
 };
 
 /* Cosine stores unit vectors, rounded to the element type: the table's own vector is off by at most half a unit in the last place of

@@ -168,9 +168,10 @@ static float least_dot(const sq_query *query, float estimate)
     return (float) (estimate - query->error - SAFE * (1 + fabs(query->constant) + fabs(estimate)));
 }
 
-static float least_of(const sq_query *query, float estimate)
+static float least_of(const qv__code_query *query, float estimate)
 {
-    return query->base.quantizer->metric == QV_METRIC_DOT ? least_dot(query, estimate) : least_square(query, estimate);
+    const sq_query *self = (const sq_query *) query;
+    return query->quantizer->metric == QV_METRIC_DOT ? least_dot(self, estimate) : least_square(self, estimate);
 }
 
 /* The estimate above which no row's bound is below the threshold: the inverse of least_of, or a little more. */
@@ -201,7 +202,7 @@ static void scan(qv__code_query *query, const qv__code_list *list, qv__candidate
         uint64_t passing = qv__rows_select(estimates, n, candidates->exact ? most_of(self, threshold) : threshold);
         if (passing && candidates->exact)
             for (size_t i = 0; i < n; i++)
-                least[i] = least_of(self, estimates[i]);
+                least[i] = least_of(query, estimates[i]);
         qv__candidates_offer_block(candidates, estimates, bounds, list->ids + at, passing);
     }
 }
@@ -223,6 +224,7 @@ static const qv__quantizer_class sq_class = {
     .distances = distances,
     .extra_floats = qv__rows_extra_floats,
     .has_bounds = true,
+    .least = least_of,
 };
 
 static qv_status check(size_t dim, qv_metric metric, qv_error *err)

@@ -137,6 +137,37 @@ typedef struct setup {
     bool whole_query; /* of integers */
 } setup;
 
+/* Rows picked in any order give what they give in their own, to the bit. */
+static void check_picked(const qv__distance *distance, const uint8_t *rows, size_t stride, size_t n, const float *block)
+{
+    uint32_t picked[2 * MAX_ROWS] = { 0 };
+    float out[2 * MAX_ROWS];
+
+    for (size_t i = 0; i < 2 * n; i++)
+        picked[i] = (uint32_t) ((i * 7 + n) % n);
+    qv__distance_to_picked(distance, 0, rows, stride, picked, 2 * n, out);
+    for (size_t i = 0; i < 2 * n; i++)
+        assert_memory_equal(&out[i], &block[picked[i]], sizeof(float));
+}
+
+/* The last row against all of them. */
+static void check_pairs(const setup *s, const uint8_t *rows, size_t stride, size_t n)
+{
+    const uint8_t *one = rows + (n - 1) * stride;
+    uint32_t picked[MAX_ROWS] = { 0 };
+    float out[MAX_ROWS];
+
+    if (s->metric == QV_METRIC_COSINE)
+        return;
+    for (size_t i = 0; i < n; i++)
+        picked[i] = (uint32_t) (n - 1 - i);
+    s->kernels->pairs[s->metric == QV_METRIC_L2 ? QV_K_L2 : QV_K_DOT][s->element](one, s->dim, rows, stride, picked, n,
+                                                                                  out);
+    for (size_t i = 0; i < n; i++)
+        check("pair", out[i], expected(s->metric, s->element, one, s->element, rows + picked[i] * stride, s->dim),
+              s->element, s->element == QV_EL_I8 || s->element == QV_EL_U8);
+}
+
 static void run(const setup *s, const uint8_t *query, const uint8_t *rows, size_t stride, size_t n)
 {
     qv_error err;
@@ -156,6 +187,8 @@ static void run(const setup *s, const uint8_t *query, const uint8_t *rows, size_
         qv__distance_to_rows(d, 0, rows + r * stride, stride, 1, &single);
         assert_memory_equal(&single, &block[r], sizeof single);
     }
+    check_picked(d, rows, stride, n, block);
+    check_pairs(s, rows, stride, n);
     qv__distance_free(d);
 }
 
@@ -242,6 +275,7 @@ static void sweep_bits(void **state)
                                                              : 0;
                     assert_true(out[r] == want);
                 }
+                check_picked(d, rows, stride, n, out);
                 qv__distance_free(d);
             }
             free(query);

@@ -1,0 +1,321 @@
+/* Building a graph.
+ *
+ * Nodes draw their levels first, and those of higher levels go first: so every level is complete before the next one below needs it to
+ * find its way, and the first node is the entry point for good.
+ *
+ * Nodes are added in batches. Each node of a batch looks for its neighbours in the graph as it was before the batch, on any thread; then
+ * the links back are made, sorted by the node that gets them, again on any thread. Nothing depends on who was faster. A batch is small
+ * beside what is there already, because its nodes do not see each other; and the order is by chance, so that neighbours
+ * in the data are hardly ever in one batch. */
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/pool.h"
+#include "hnsw_build.h"
+
+enum {
+    BATCH_SHARE = 32, /* a batch is at most this part of what is there */
+    BATCH_MOST = 2048,
+};
+
+/* ------------------------------------------------------------------ threads */
+
+typedef struct sharing {
+    qv__builder *builder;
+    qv__builder_fn fn;
+    size_t n, at_once;
+    _Atomic size_t next;
+} sharing;
+
+static qv_status work(void *ctx, size_t task, qv_error *err)
+{
+    sharing *all = ctx;
+
+    for (;;) {
+        size_t first = atomic_fetch_add_explicit(&all->next, all->at_once, memory_order_relaxed);
+        if (first >= all->n)
+            return QV_OK;
+        for (size_t i = first; i < QV_MIN(first + all->at_once, all->n); i++)
+            QV_TRY(all->fn(all->builder, &all->builder->threads[task], i, err));
+    }
+}
+
+qv_status qv__builder_each(qv__builder *builder, size_t n, qv__builder_fn fn, size_t at_once, qv_error *err)
+{
+    sharing all = { .builder = builder, .fn = fn, .n = n, .at_once = at_once };
+    size_t n_tasks = QV_MIN((n + at_once - 1) / at_once, builder->n_threads);
+
+    return qv__parallel_for(n_tasks, builder->n_threads, work, &all, err);
+}
+
+static qv_status make_threads(qv__builder *builder, unsigned wanted, qv_error *err)
+{
+    builder->n_threads = wanted ? QV_MIN(wanted, qv__pool_size()) : qv__pool_size();
+    QV_TRY(QV_NEW(&builder->threads, builder->n_threads, err));
+    for (unsigned i = 0; i < builder->n_threads; i++) {
+        QV_TRY(qv__hnsw_scratch_new(&builder->threads[i].scratch, err));
+        QV_TRY(QV_NEW(&builder->threads[i].chosen, 2 * builder->m, err));
+    }
+    return QV_OK;
+}
+
+static void free_threads(qv__builder *builder)
+{
+    for (unsigned i = 0; builder->threads && i < builder->n_threads; i++) {
+        qv__hnsw_scratch_free(builder->threads[i].scratch);
+        qv__free(builder->threads[i].nodes);
+        qv__free(builder->threads[i].distances);
+        qv__free(builder->threads[i].chosen);
+    }
+    qv__free(builder->threads);
+}
+
+/* ------------------------------------------------------------------ levels */
+
+/* splitmix64 (Steele, Lea, Flood 2014): a number of each place, so that the same seed gives the same in any order. */
+static uint64_t random_of(uint64_t seed, uint64_t i)
+{
+    uint64_t x = seed + (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+/* floor(-ln(u) / ln(m)), u in (0, 1]. */
+static unsigned level_of(const qv__builder *builder, uint32_t node, unsigned max_level)
+{
+    double u = (double) ((random_of(builder->seed, node) >> 11) + 1) * 0x1p-53;
+
+    return QV_MIN((unsigned) (-log(u) / log(builder->m)), max_level - 1);
+}
+
+/* Counts nodes by level, then puts each at its place: a shuffle first, then a stable sort by level. */
+static qv_status make_order(qv__builder *builder, unsigned max_level, qv_error *err)
+{
+    uint32_t next[QV_HNSW_LEVELS] = { 0 };
+
+    QV_TRY(QV_NEW(&builder->order, builder->n, err));
+    QV_TRY(QV_NEW(&builder->rank, builder->n, err));
+    for (uint32_t i = 0; i < builder->n; i++) { /* rank: the shuffled nodes, for now */
+        uint32_t j = (uint32_t) (random_of(~builder->seed, i) % (i + 1));
+        builder->rank[i] = builder->rank[j];
+        builder->rank[j] = i;
+    }
+    for (uint32_t i = 0; i < builder->n; i++)
+        builder->level_n[level_of(builder, i, max_level)]++;
+    for (unsigned level = QV_HNSW_LEVELS - 1; level-- > 0;) {
+        next[level] = builder->level_n[level + 1];
+        builder->level_n[level] += builder->level_n[level + 1];
+    }
+    for (uint32_t i = 0; i < builder->n; i++)
+        builder->order[next[level_of(builder, builder->rank[i], max_level)]++] = builder->rank[i];
+    for (uint32_t i = 0; i < builder->n; i++)
+        builder->rank[builder->order[i]] = i;
+    while (builder->n_levels < QV_HNSW_LEVELS && builder->level_n[builder->n_levels] > 0)
+        builder->n_levels++;
+    return QV_OK;
+}
+
+/* ------------------------------------------------------------------ distances */
+
+static void row_distances(void *ctx, const uint32_t *nodes, size_t n, float *out)
+{
+    const qv__builder_row *row = ctx;
+    const qv__builder *builder = row->builder;
+
+    builder->pairs(builder->rows + builder->stride * row->node, builder->dim, builder->rows, builder->stride, nodes, n,
+                   out);
+}
+
+qv__measure qv__builder_measure(const qv__builder_row *row)
+{
+    const qv__builder *builder = row->builder;
+    return (qv__measure){ row_distances, (void *) row, builder->rows, builder->stride, builder->bytes, 0 };
+}
+
+uint32_t qv__builder_choose(const qv__builder *builder, const qv__near *near, size_t n, uint32_t most, uint32_t *out)
+{
+    uint32_t n_chosen = 0;
+
+    for (size_t i = 0; i < n && n_chosen < most; i++) {
+        const uint8_t *row = builder->rows + builder->stride * near[i].node;
+        bool is_nearest = true;
+        for (uint32_t at = 0; is_nearest && at < n_chosen; at += 4) {
+            uint32_t length = QV_MIN(n_chosen - at, 4);
+            float distances[4];
+            builder->pairs(row, builder->dim, builder->rows, builder->stride, out + at, length, distances);
+            for (uint32_t j = 0; j < length; j++)
+                is_nearest &= !(distances[j] < near[i].distance);
+        }
+        if (is_nearest)
+            out[n_chosen++] = near[i].node;
+    }
+    return n_chosen;
+}
+
+/* ------------------------------------------------------------------ adding nodes */
+
+static const uint32_t *growing_neighbours(const void *graph, unsigned level, uint32_t node, uint32_t *n)
+{
+    const uint32_t *block = qv__builder_block(graph, level, node);
+    *n = block[0];
+    return block + 1;
+}
+
+/* The level down to which a node of this rank is only passed through. */
+static unsigned level_of_rank(const qv__builder *builder, uint32_t rank)
+{
+    unsigned level = 0;
+    while (level + 1 < builder->n_levels && rank < builder->level_n[level + 1])
+        level++;
+    return level;
+}
+
+/* Chooses the neighbours of a node on all its levels, and writes its own lists. No other node knows of it yet. */
+static qv_status add_node(qv__builder *builder, qv__builder_thread *thread, size_t i, qv_error *err)
+{
+    uint32_t rank = builder->n_linked + (uint32_t) i;
+    qv__builder_row row = { builder, builder->order[rank] };
+    qv__measure measure = qv__builder_measure(&row);
+    qv__near at = { .node = builder->order[0] };
+    unsigned own = level_of_rank(builder, rank);
+
+    qv__measure_nodes(&measure, &at.node, 1, &at.distance);
+    for (unsigned level = builder->n_levels; level-- > own + 1;)
+        qv__hnsw_descend(&builder->view, level, &measure, &at);
+    for (unsigned level = own + 1; level-- > 0;) {
+        uint32_t *block = qv__builder_block(builder, level, row.node);
+        qv__beam *beam = &thread->scratch->beam;
+        QV_TRY(qv__hnsw_scratch_begin(thread->scratch, builder->n, builder->ef, err));
+        qv__hnsw_walk_level(&builder->view, level, &measure, thread->scratch, at);
+        block[0] = qv__builder_choose(builder, beam->items, beam->n, builder->m, block + 1);
+        if (beam->n > 0)
+            at = beam->items[0];
+    }
+    return builder->job ? qv__job_tick(builder->job, 1, 0, err) : QV_OK;
+}
+
+static qv_status add_nodes(qv__builder *builder, qv_error *err)
+{
+    builder->n_linked = QV_MIN(builder->n, 1); /* the first one has nobody to look for */
+    if (builder->job)
+        QV_TRY(qv__job_tick(builder->job, builder->n_linked, 0, err));
+    for (uint32_t n; builder->n_linked < builder->n; builder->n_linked += n) {
+        n = QV_MAX(1, QV_MIN(builder->n_linked / BATCH_SHARE, BATCH_MOST));
+        n = QV_MIN(n, builder->n - builder->n_linked);
+        QV_TRY(qv__builder_each(builder, n, add_node, 8, err));
+        QV_TRY(qv__builder_link(builder, builder->n_linked, n, err));
+    }
+    return QV_OK;
+}
+
+/* ------------------------------------------------------------------ the finished graph */
+
+/* A level's nodes in ascending order, with their lists one after another. */
+static qv_status finish_level(qv__builder *builder, unsigned number, qv_error *err)
+{
+    qv__hnsw_level *level = &builder->graph->upper[number - 1];
+    uint32_t n = builder->level_n[number], n_neighbours = 0, at = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        n_neighbours += qv__builder_block(builder, number, builder->order[i])[0];
+    QV_TRY(QV_NEW(&level->nodes, n, err));
+    QV_TRY(QV_NEW(&level->starts, n + 1, err));
+    QV_TRY(QV_NEW(&level->neighbours, n_neighbours, err));
+    for (uint32_t node = 0; node < builder->n; node++) {
+        if (builder->rank[node] >= n)
+            continue;
+        const uint32_t *block = qv__builder_block(builder, number, node);
+        level->nodes[level->n++] = node;
+        memcpy(level->neighbours + at, block + 1, block[0] * sizeof *block);
+        at += block[0];
+        level->starts[level->n] = at;
+    }
+    return QV_OK;
+}
+
+static qv_status finish(qv__builder *builder, qv_error *err)
+{
+    QV_TRY(qv__builder_connect(builder, err));
+    for (unsigned level = 1; level < builder->n_levels; level++)
+        QV_TRY(finish_level(builder, level, err));
+    builder->graph->n_added = builder->n_levels;
+    return qv__hnsw_seal(builder->graph, err);
+}
+
+/* ------------------------------------------------------------------ the door */
+
+static qv_status check_options(size_t n, unsigned m, unsigned ef, unsigned max_level, qv_error *err)
+{
+    if (n > INT32_MAX)
+        return qv__fail(err, QV_INVALID, "a graph over %zu rows; at most %d are supported", n, INT32_MAX);
+    if (m < 4 || m > 1024)
+        return qv__fail(err, QV_INVALID, "a graph with m = %u; it must be 4 to 1024", m);
+    if (ef < m || ef > 1000000)
+        return qv__fail(err, QV_INVALID, "a graph with ef_construction = %u; it must be m = %u to 1000000", ef, m);
+    if (max_level > QV_HNSW_LEVELS)
+        return qv__fail(err, QV_INVALID, "a graph of up to %u levels; at most %d are supported", max_level,
+                        QV_HNSW_LEVELS);
+    return QV_OK;
+}
+
+static qv_status make_lists(qv__builder *builder, unsigned max_level, qv_error *err)
+{
+    QV_TRY(make_order(builder, max_level, err));
+    qv__hnsw_shape shape = { builder->n, builder->n_levels, builder->n ? builder->order[0] : 0,
+                             builder->m, builder->ef,       max_level };
+    QV_TRY(qv__hnsw_alloc(&shape, 2 * builder->m, &builder->graph, err));
+    for (unsigned level = 1; level < builder->n_levels; level++)
+        QV_TRY(QV_NEW(&builder->lists[level - 1], (size_t) builder->level_n[level] * (builder->m + 1), err));
+    builder->view = (qv__hnsw_view){ growing_neighbours, builder, builder->graph->blocks, 2 * builder->m + 1 };
+    return QV_OK;
+}
+
+static void builder_clear(qv__builder *builder)
+{
+    free_threads(builder);
+    for (size_t i = 0; i < QV_HNSW_LEVELS - 1; i++)
+        qv__free(builder->lists[i]);
+    qv__free(builder->order);
+    qv__free(builder->rank);
+    qv__free(builder->edges);
+    qv__free(builder->sorted);
+    qv__hnsw_free(builder->graph);
+}
+
+qv_status qv__hnsw_build(const void *rows, size_t stride, size_t n, size_t dim, qv__element element, qv_metric metric,
+                         const qv__hnsw_options *options, qv__hnsw **out, qv_error *err)
+{
+    unsigned max_level = options->max_level ? options->max_level : 7;
+    qv_status st = QV_OK;
+    qv__builder builder = {
+        .rows = rows,
+        .stride = stride,
+        .bytes = qv__element_bytes(element, dim),
+        .dim = dim,
+        .m = options->m ? options->m : 20,
+        .ef = options->ef_construction ? options->ef_construction : 150,
+        .seed = options->seed,
+        .job = options->job,
+    };
+    bool is_float = element != QV_EL_I8 && element != QV_EL_U8 && element != QV_EL_BITS;
+
+    QV_TRY(check_options(n, builder.m, builder.ef, max_level, err));
+    builder.n = (uint32_t) n;
+    builder.pairs = qv__distance_pairs(metric == QV_METRIC_COSINE && is_float ? QV_METRIC_DOT : metric, element, dim);
+    if (!builder.pairs)
+        return qv__fail(err, QV_INVALID, "a graph over rows of element type %d with metric %d", (int) element,
+                        (int) metric);
+    QV_CHECK(make_threads(&builder, options->threads, err));
+    QV_CHECK(make_lists(&builder, max_level, err));
+    QV_CHECK(add_nodes(&builder, err));
+    QV_CHECK(finish(&builder, err));
+    *out = builder.graph;
+    builder.graph = NULL;
+done:
+    builder_clear(&builder);
+    return st;
+}
