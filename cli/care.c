@@ -14,17 +14,32 @@ static int parse_kind(const char *text, qv_index_kind *out)
     static const struct {
         const char *name;
         qv_index_kind kind;
-    } kinds[] = { { "btree", QV_INDEX_BTREE }, { "bitmap", QV_INDEX_BITMAP },   { "label_list", QV_INDEX_LABEL_LIST },
-                  { "ngram", QV_INDEX_NGRAM }, { "zonemap", QV_INDEX_ZONEMAP }, { "bloomfilter", QV_INDEX_BLOOMFILTER },
-                  { "json", QV_INDEX_JSON } };
+    } kinds[] = { { "btree", QV_INDEX_BTREE },
+                  { "bitmap", QV_INDEX_BITMAP },
+                  { "label_list", QV_INDEX_LABEL_LIST },
+                  { "ngram", QV_INDEX_NGRAM },
+                  { "zonemap", QV_INDEX_ZONEMAP },
+                  { "bloomfilter", QV_INDEX_BLOOMFILTER },
+                  { "json", QV_INDEX_JSON },
+                  { "vector", QV_INDEX_VECTOR },
+                  { "ivf_flat", QV_INDEX_IVF_FLAT },
+                  { "ivf_sq", QV_INDEX_IVF_SQ },
+                  { "ivf_pq", QV_INDEX_IVF_PQ },
+                  { "ivf_rq", QV_INDEX_IVF_RQ },
+                  { "ivf_hnsw_flat", QV_INDEX_IVF_HNSW_FLAT },
+                  { "ivf_hnsw_sq", QV_INDEX_IVF_HNSW_SQ },
+                  { "ivf_hnsw_pq", QV_INDEX_IVF_HNSW_PQ } };
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (strcasecmp(text, kinds[i].name) == 0) {
             *out = kinds[i].kind;
             return EXIT_OK;
         }
-    return cli_complain(EXIT_USAGE,
-                        "--kind is \"%s\", not btree, bitmap, label_list, ngram, zonemap, bloomfilter or json", text);
+    return cli_complain(
+        EXIT_USAGE,
+        "--kind is \"%s\", not btree, bitmap, label_list, ngram, zonemap, bloomfilter, json, vector, ivf_flat, "
+        "ivf_sq, ivf_pq, ivf_rq, ivf_hnsw_flat, ivf_hnsw_sq or ivf_hnsw_pq",
+        text);
 }
 
 static int create_index(cli *args, qv_table *table, const char *column)
@@ -33,12 +48,24 @@ static int create_index(cli *args, qv_table *table, const char *column)
     qv_error err;
     int code = args->kind ? parse_kind(args->kind, &options.kind) : EXIT_OK;
 
+    if (code == EXIT_OK)
+        code = cli_metric(args->metric, &options.metric);
     if (code != EXIT_OK)
         return code;
     options.name = args->name;
     options.keep_existing = args->keep;
     options.json_path = args->path;
     options.rows_per_zone = args->zone_rows;
+    options.untrained = args->untrained;
+    options.num_partitions = args->partitions;
+    options.target_partition_size = args->partition_rows;
+    options.num_sub_vectors = args->sub_vectors;
+    options.num_bits = args->bits;
+    options.max_iterations = args->iterations;
+    options.sample_rate = args->sample_rate;
+    options.hnsw_m = args->neighbours;
+    options.hnsw_ef_construction = args->ef_construction;
+    options.seed = args->seed;
     options.job = cli_job(args, "indexing");
     qv_status st = qv_table_create_index(table, column, &options, &err);
     cli_job_done();

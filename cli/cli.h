@@ -53,6 +53,14 @@ typedef struct cli {
     const char *set[64]; /* --set column=expression, as often as needed */
     size_t n_set;
     uint64_t retain, zone_rows;
+    const char *index;  /* --index: the vector index to search */
+    const char *approx; /* --approx normal, fast, accurate */
+    const char *plot;   /* --plot FILE.svg */
+    uint64_t partition_rows, seed;
+    uint32_t partitions, sub_vectors, bits, iterations, sample_rate, neighbours, ef_construction;
+    uint32_t nprobes, max_nprobes, ef, refine, queries;
+    bool has_refine; /* --refine 0: distances as the index estimates them */
+    bool untrained, exact, fast_search;
     bool no_index, postfilter, analyze, update, insert, delete_missing, keep;
 } cli;
 
@@ -77,6 +85,7 @@ int cli_branches(cli *args);
 int cli_restore(cli *args);
 int cli_optimize(cli *args);
 int cli_index(cli *args);
+int cli_bench(cli *args);
 
 /* --- common.c: failing, opening, progress --- */
 int cli_fail(qv_status status, const qv_error *err); /* prints the message; the exit code */
@@ -97,6 +106,19 @@ const char **cli_split(const char *text, size_t *n);
 /* "a,-b" -> keys and their names in one block; free() it. NULL for NULL. */
 qv_order *cli_order(const char *text, size_t *n);
 void cli_print_json(json_t *value); /* takes it; one line */
+
+/* --- search.c: what the options say about a search; an exit code --- */
+int cli_metric(const char *text, qv_metric *out); /* text NULL: leaves *out */
+int cli_search_options(const cli *args, qv_search_options *out);
+
+/* --- plot.c: recall against speed, as text and as a picture --- */
+typedef struct cli_point {
+    const char *line; /* points of one line are joined */
+    char label[32];
+    double recall, rate; /* share; searches per second */
+} cli_point;
+void cli_plot_text(const cli_point *points, size_t n, void *file);
+int cli_plot_svg(const cli_point *points, size_t n, const char *title, const char *path); /* an exit code */
 
 /* --- import.c: the rows of a file of any kind; an exit code --- */
 int cli_open_rows(const cli *args, const char *path, struct ArrowArrayStream *out);

@@ -13,7 +13,7 @@ static const char help_text[] =
     "  quiver export DB/TABLE FILE       rows into csv, jsonl, arrow, parquet\n"
     "  quiver head DB/TABLE              the first rows\n"
     "  quiver count DB/TABLE             how many rows\n"
-    "  quiver search DB/TABLE            the nearest rows of a vector, exactly\n"
+    "  quiver search DB/TABLE            the nearest rows of a vector\n"
     "  quiver explain DB/TABLE           the plan of head or search; --analyze runs it\n"
     "Changes\n"
     "  quiver update DB/TABLE --set C=EXPR [--where SQL]\n"
@@ -29,6 +29,7 @@ static const char help_text[] =
     "  quiver ls DB                      the tables of a database\n"
     "  quiver info DB/TABLE              columns, rows, version\n"
     "  quiver index DB/TABLE [create C --kind K | drop NAME | stats NAME]\n"
+    "  quiver bench DB/TABLE             recall and speed of a vector index on the table's own rows\n"
     "  quiver optimize DB/TABLE          merges small files, extends indexes, removes old versions\n"
     "  quiver verify DB/TABLE            checks every byte that can be checked\n"
     "  quiver dump DB/TABLE [FILE]       the structure of the table, or of one data file, as JSON\n"
@@ -43,14 +44,24 @@ static const char help_text[] =
     "  --vector X             the query, like '[1, 2.5]'     --row N           by the vector of row N\n"
     "  --metric M             l2 (default), cosine, dot, hamming, jaccard\n"
     "  --column C             in this vector column          --postfilter      condition after the search\n"
+    "  --nprobes N, --max-nprobes N, --ef N   how much of the index is read; not set: chosen\n"
+    "  --refine N             N times k candidates are measured; 0: none, not set: as many as it takes\n"
+    "  --index NAME           this index                     --exact           none\n"
+    "  --approx M             normal, fast, accurate         --fast-search     only rows that indexes cover\n"
     "Import and merge\n"
     "  --vector C             the vector column              --format F        the file's kind\n"
     "  --mode M               append (default), create, overwrite\n"
     "  --compression C        default, none, small           --file-version V  2.2 (default), 2.1, 2.0\n"
     "  --update-if SQL        over source.x and target.x     --delete-if SQL   only those of the missing\n"
     "Index\n"
-    "  --kind K               btree, bitmap, label_list, ngram, zonemap, bloomfilter, json\n"
-    "  --name N, --path P (json), --zone-rows N, --keep (do not replace)\n"
+    "  --kind K               btree, bitmap, label_list, ngram, zonemap, bloomfilter, json; of vectors: vector "
+    "(chosen),\n"
+    "                         ivf_flat, ivf_sq, ivf_pq, ivf_rq, ivf_hnsw_flat, ivf_hnsw_sq, ivf_hnsw_pq\n"
+    "  --name N, --path P (json), --zone-rows N, --keep (do not replace), --no-train (optimize fills it)\n"
+    "  --metric M, --partitions N or --partition-rows N, --sub-vectors N, --bits N, --iterations N, --sample-rate N,\n"
+    "  --neighbours N, --ef-construction N, --seed N: of vectors; not set: chosen\n"
+    "Bench\n"
+    "  --queries N            rows that are searched for (200)   --plot F.svg    a picture of recall against speed\n"
     "Optimize\n"
     "  --older-than 7d        age of the versions that go    --retain N        keep N versions\n"
     "All\n"
@@ -63,6 +74,7 @@ static const char help_text[] =
     "  quiver index db/points create id --kind btree && quiver head db/points --where 'id = 17'\n"
     "  quiver update db/points --set \"title=upper(title)\" --where 'id > 100'\n"
     "  quiver tags db/points create before-the-change && quiver head db/points --tag before-the-change\n"
+    "  quiver index db/points create embedding --kind ivf_pq --metric cosine && quiver bench db/points -k 10\n"
     "  quiver verify db/points && echo sound\n"
     "\n"
     "Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 bad input data, 5 storage failed,\n"
@@ -76,7 +88,8 @@ static const struct {
     { "count", cli_count },       { "search", cli_search },   { "explain", cli_explain }, { "export", cli_export },
     { "update", cli_update },     { "delete", cli_delete },   { "merge", cli_merge },     { "columns", cli_columns },
     { "versions", cli_versions }, { "restore", cli_restore }, { "tags", cli_tags },       { "branches", cli_branches },
-    { "optimize", cli_optimize }, { "index", cli_index },     { "verify", cli_verify },   { "dump", cli_dump }
+    { "optimize", cli_optimize }, { "index", cli_index },     { "bench", cli_bench },     { "verify", cli_verify },
+    { "dump", cli_dump }
 };
 
 int main(int argc, char **argv)

@@ -8,7 +8,7 @@
 
 #include "options.h"
 
-typedef enum kind { TEXT, NUMBER, FLAG, LIMIT, ROW, VERSION, SET, HELP, ABOUT } kind;
+typedef enum kind { TEXT, NUMBER, SMALL, FLAG, LIMIT, ROW, REFINE, VERSION, SET, HELP, ABOUT } kind;
 
 static const struct {
     const char *name;
@@ -49,6 +49,26 @@ static const struct {
     { "path", TEXT, offsetof(cli, path) },
     { "zone-rows", NUMBER, offsetof(cli, zone_rows) },
     { "keep", FLAG, offsetof(cli, keep) },
+    { "partitions", SMALL, offsetof(cli, partitions) },
+    { "partition-rows", NUMBER, offsetof(cli, partition_rows) },
+    { "sub-vectors", SMALL, offsetof(cli, sub_vectors) },
+    { "bits", SMALL, offsetof(cli, bits) },
+    { "iterations", SMALL, offsetof(cli, iterations) },
+    { "sample-rate", SMALL, offsetof(cli, sample_rate) },
+    { "neighbours", SMALL, offsetof(cli, neighbours) },
+    { "ef-construction", SMALL, offsetof(cli, ef_construction) },
+    { "seed", NUMBER, offsetof(cli, seed) },
+    { "no-train", FLAG, offsetof(cli, untrained) },
+    { "index", TEXT, offsetof(cli, index) },
+    { "exact", FLAG, offsetof(cli, exact) },
+    { "fast-search", FLAG, offsetof(cli, fast_search) },
+    { "nprobes", SMALL, offsetof(cli, nprobes) },
+    { "max-nprobes", SMALL, offsetof(cli, max_nprobes) },
+    { "ef", SMALL, offsetof(cli, ef) },
+    { "refine", REFINE, 0 },
+    { "approx", TEXT, offsetof(cli, approx) },
+    { "queries", SMALL, offsetof(cli, queries) },
+    { "plot", TEXT, offsetof(cli, plot) },
     { "older-than", TEXT, offsetof(cli, older_than) },
     { "retain", NUMBER, offsetof(cli, retain) },
     { "quiet", FLAG, offsetof(cli, quiet) },
@@ -78,6 +98,15 @@ static int take_limit(cli *args)
     return args->has_limit ? -1 : not_a_number();
 }
 
+static bool parse_small(const char *text, uint32_t *out)
+{
+    uint64_t number;
+    bool fits = parse_number(text, &number) && number <= UINT32_MAX;
+
+    *out = fits ? (uint32_t) number : 0;
+    return fits;
+}
+
 static int take(cli *args, size_t option, const char *help)
 {
     char *at = (char *) args + table[option].at;
@@ -88,6 +117,8 @@ static int take(cli *args, size_t option, const char *help)
         return -1;
     case NUMBER:
         return parse_number(optarg, (uint64_t *) (void *) at) ? -1 : not_a_number();
+    case SMALL:
+        return parse_small(optarg, (uint32_t *) (void *) at) ? -1 : not_a_number();
     case FLAG:
         *(bool *) at = true;
         return -1;
@@ -96,6 +127,9 @@ static int take(cli *args, size_t option, const char *help)
     case ROW:
         args->has_row = parse_number(optarg, &args->row);
         return args->has_row ? -1 : not_a_number();
+    case REFINE:
+        args->has_refine = parse_small(optarg, &args->refine);
+        return args->has_refine ? -1 : not_a_number();
     case VERSION:
         return parse_number(optarg, &args->version) && args->version ? -1 : not_a_number();
     case SET:

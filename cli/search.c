@@ -6,16 +6,52 @@
 
 #include "cli.h"
 
-static int parse_metric(const char *text, qv_metric *out)
+static int find_word(const char *option, const char *text, const char *const *words, size_t n, const char *known,
+                     int *out)
 {
-    static const char *const names[] = { "auto", "l2", "cosine", "dot", "hamming", "jaccard" };
-
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcasecmp(text, names[i]) == 0) {
-            *out = (qv_metric) i;
+    for (size_t i = 0; i < n; i++)
+        if (strcasecmp(text, words[i]) == 0) {
+            *out = (int) i;
             return EXIT_OK;
         }
-    return cli_complain(EXIT_USAGE, "--metric is \"%s\", not l2, cosine, dot, hamming or jaccard", text);
+    return cli_complain(EXIT_USAGE, "%s is \"%s\", not %s", option, text, known);
+}
+
+int cli_metric(const char *text, qv_metric *out)
+{
+    static const char *const names[] = { "auto", "l2", "cosine", "dot", "hamming", "jaccard" };
+    int found = *out;
+    int code = text ? find_word("--metric", text, names, 6, "l2, cosine, dot, hamming or jaccard", &found) : EXIT_OK;
+
+    *out = (qv_metric) found;
+    return code;
+}
+
+int cli_search_options(const cli *args, qv_search_options *out)
+{
+    static const char *const modes[] = { "normal", "fast", "accurate" };
+    int mode = QV_APPROX_NORMAL;
+    int code = cli_metric(args->metric, &out->metric);
+
+    if (code == EXIT_OK && args->approx)
+        code = find_word("--approx", args->approx, modes, 3, "normal, fast or accurate", &mode);
+    out->vector_column = args->column;
+    out->k = args->has_limit ? (uint32_t) args->limit : 10;
+    out->offset = args->offset;
+    out->with_row_id = args->with_row_id;
+    out->where = args->where;
+    out->postfilter = args->postfilter;
+    out->no_index = args->no_index;
+    out->fast_search = args->fast_search;
+    out->index = args->index;
+    out->bypass_vector_index = args->exact;
+    out->min_probes = args->nprobes;
+    out->max_probes = args->max_nprobes ? args->max_nprobes : args->nprobes;
+    out->ef = args->ef;
+    out->refine_factor = args->refine;
+    out->no_refine = args->has_refine && args->refine == 0;
+    out->approx_mode = (qv_approx_mode) mode;
+    return code;
 }
 
 /* A JSON list of numbers -> floats; free() them. */
@@ -73,16 +109,9 @@ static int run(cli *args, qv_table *table, const float *query, size_t dim, bool 
     qv_status st = QV_OK;
     qv_error err;
     const char **columns = cli_split(args->columns, &options.n_columns);
-    int code = args->metric ? parse_metric(args->metric, &options.metric) : EXIT_OK;
+    int code = cli_search_options(args, &options);
 
-    options.vector_column = args->column;
     options.columns = columns;
-    options.k = args->has_limit ? (uint32_t) args->limit : 10;
-    options.offset = args->offset;
-    options.with_row_id = args->with_row_id;
-    options.where = args->where;
-    options.postfilter = args->postfilter;
-    options.no_index = args->no_index;
     qv_order *order = cli_order(args->order_by, &options.n_order_by);
     options.order_by = order;
     options.job = cli_job(args, "searching");
