@@ -66,10 +66,21 @@ done:
 qv_status qv__index_writer_open(const qv__index_target *target, const char *name, const qv__index_column *columns,
                                 size_t n, qv__file_writer **out, qv__schema **schema, qv_error *err)
 {
+    const qv__writer_options as = { 0 };
+
+    return qv__index_writer_open_as(target, name, columns, n, &as, out, schema, err);
+}
+
+qv_status qv__index_writer_open_as(const qv__index_target *target, const char *name, const qv__index_column *columns,
+                                   size_t n, const qv__writer_options *as, qv__file_writer **out, qv__schema **schema,
+                                   qv_error *err)
+{
     qv_status st = QV_OK;
     qv__field *fields = NULL;
     qv__schema *made = NULL;
-    qv__writer_options options = { .version = target->version };
+    qv__writer_options options = *as;
+
+    options.version = target->version;
 
     QV_CHECK(QV_NEW(&fields, n, err));
     for (size_t i = 0; i < n; i++) {

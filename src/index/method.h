@@ -101,6 +101,8 @@ typedef struct qv__index_method {
     bool by_address;         /* stores row addresses also in tables with stable row ids, ... */
     int32_t address_version; /* ... from this index_version on */
     bool remaps;             /* false: compaction leaves its files (zone kinds) */
+    /* Of methods that share a type_url: which of them an entry belongs to. NULL: this one. */
+    const struct qv__index_method *(*of_entry)(const qv__index_entry *entry);
     bool (*can_index)(const qv__type *type);
     /* Kinds over something that is computed from the column (JSON): is `operand` what this entry indexes? NULL: the kind indexes the
      * column itself. `operand` is a CALL whose args[0] is the column. */
@@ -155,6 +157,10 @@ typedef struct qv__index_column {
 } qv__index_column;
 qv_status qv__index_writer_open(const qv__index_target *target, const char *name, const qv__index_column *columns,
                                 size_t n, qv__file_writer **out, qv__schema **schema, qv_error *err);
+/* The same with options of the file's own (not its version). */
+qv_status qv__index_writer_open_as(const qv__index_target *target, const char *name, const qv__index_column *columns,
+                                   size_t n, const qv__writer_options *as, qv__file_writer **out, qv__schema **schema,
+                                   qv_error *err);
 /* One batch of `columns`, each `length` long (references are added). */
 qv_status qv__index_writer_put(qv__file_writer *writer, const qv__schema *schema, qv__array *const *columns,
                                int64_t length, qv_error *err);

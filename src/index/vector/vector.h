@@ -5,8 +5,9 @@
 #include "ann/ann.h"
 #include "index/method.h"
 
-extern const qv__index_method qv__ivf_flat_method, qv__ivf_sq_method, qv__ivf_pq_method, qv__ivf_rq_method,
-    qv__ivf_hnsw_flat_method, qv__ivf_hnsw_sq_method, qv__ivf_hnsw_pq_method;
+/* qv__vector_method: of entries that do not say more; its segments know. */
+extern const qv__index_method qv__vector_method, qv__ivf_flat_method, qv__ivf_sq_method, qv__ivf_pq_method,
+    qv__ivf_rq_method, qv__ivf_hnsw_flat_method, qv__ivf_hnsw_sq_method, qv__ivf_hnsw_pq_method;
 
 /* ------------------------------------------------------------------ which index answers */
 

@@ -11,6 +11,7 @@
 #include "file/file.h"
 #include "index/lance_index.pb-c.h"
 #include "index/vector/vector.h"
+#include "json/json.h"
 
 /* ------------------------------------------------------------------ kind.c: what a kind of index is made of */
 
@@ -32,14 +33,17 @@ bool qv__vector_type_of(const qv__type *type, qv__element *element, size_t *dim,
 /* ------------------------------------------------------------------ model.c: everything trained, and what searches need to know */
 
 /* How a search with nothing set goes about, as measured when the index was built; kept in a pair of the schema's metadata of index.idx
- * ("quiver:tuning", JSON) that other readers ignore. */
+ * (QV_TUNING_KEY: [[recall, probes, refine, ef], ...]) that other readers ignore. */
+typedef struct qv__tuned_step {
+    float recall; /* of 10 rows, measured on a sample */
+    uint32_t probes, refine, ef;
+} qv__tuned_step;
 typedef struct qv__vector_tuning {
     uint32_t n; /* steps, by rising recall; 0: not measured */
-    struct {
-        float recall; /* of 10 rows, measured on a sample */
-        uint32_t probes, refine, ef;
-    } steps[16];
+    qv__tuned_step steps[16];
 } qv__vector_tuning;
+
+#define QV_TUNING_KEY "quiver:tuning"
 
 /* Immutable when made; counted. */
 typedef struct qv__vector_model {
@@ -63,6 +67,23 @@ typedef struct qv__vector_model {
 /* Takes what the model points to (also on failure), and makes ranking and extra. */
 qv_status qv__vector_model_new(const qv__vector_model *parts, qv__vector_model **out, qv_error *err);
 void qv__vector_model_unref(qv__vector_model *model);
+
+/* ------------------------------------------------------------------ metadata.c: JSON in the metadata of files */
+
+typedef struct qv__metadata_value {
+    qv__buffer bytes; /* JSONB */
+    qv__jsonb_value root;
+} qv__metadata_value;
+/* QV_CORRUPT: not JSON, or (of_file) no such key. Clear what was read. */
+qv_status qv__metadata_json(const char *what, const void *text, size_t len, qv__metadata_value *out, qv_error *err);
+qv_status qv__metadata_of_file(const qv__file *file, const char *key, qv__metadata_value *out, qv_error *err);
+void qv__metadata_value_clear(qv__metadata_value *value);
+bool qv__metadata_member(const qv__jsonb_value *object, const char *key, qv__jsonb_value *out);
+bool qv__metadata_is(const qv__jsonb_value *value, uint32_t kind);
+/* A member that is missing or null leaves *out as it is. */
+qv_status qv__metadata_number(const qv__jsonb_value *object, const char *key, uint64_t *out, qv_error *err);
+bool qv__metadata_double(const qv__jsonb_value *value, double *out); /* false: not a finite number */
+bool qv__metadata_text(const qv__jsonb_value *object, const char *key, const char **out, size_t *len);
 
 /* ------------------------------------------------------------------ tensor.c, ivf_message.c: numbers in global buffers */
 
@@ -104,6 +125,7 @@ qv_status qv__ivf_message_write(qv__file_writer *writer, const uint64_t *offsets
 qv_status qv__vector_details_pack(const qv__vector_model *model, qv__buffer *out, qv_error *err);
 /* The kind of an entry; NULL: the details do not tell. */
 const qv__vector_kind *qv__vector_details_kind(const uint8_t *bytes, size_t len);
+uint64_t qv__vector_details_target(const uint8_t *bytes, size_t len); /* rows per list that were wanted; 0: not said */
 
 /* ------------------------------------------------------------------ storage.c: quantizers as files tell them */
 
@@ -147,6 +169,13 @@ size_t qv__vector_segment_list_rows(const qv__vector_segment *segment, size_t li
 /* The graph of a list (NULL: no rows), and its codes row after row; borrowed. */
 qv_status qv__vector_segment_graph(qv__vector_segment *segment, size_t list, const qv__hnsw **graph,
                                    qv__code_list *plain, qv_error *err);
+
+/* ------------------------------------------------------------------ report.c: as qv__index_method has them */
+
+void qv__vector_recall(const qv__segment *segment, qv_index_options *options);
+qv_status qv__vector_describe(qv__segment *segment, qv__buffer *json, qv_error *err);
+qv_status qv__vector_prewarm(qv__segment *segment, qv_error *err);
+qv_status qv__vector_verify(qv__segment *segment, qv__problem_fn problem, void *ctx, qv_error *err);
 
 /* ------------------------------------------------------------------ search.c: one segment, any number of queries */
 

@@ -1,0 +1,125 @@
+/* What an entry of the manifest says of a vector index: its kind at a glance. The files decide. */
+#include "base/arena.h"
+#include "file/message.h"
+#include "index/vector/vector_private.h"
+
+#define GRAPH_LEVELS 7
+
+/* ------------------------------------------------------------------ reading */
+
+static const qv__vector_kind *kind_of(const Lance__Index__VectorIndexDetails *d)
+{
+    bool has_graph = d->hnsw != NULL;
+
+    if (d->pq)
+        return qv__vector_kind_made_of(QV_CODE_PQ, has_graph);
+    if (d->sq)
+        return qv__vector_kind_made_of(QV_CODE_SQ, has_graph);
+    if (d->rq)
+        return qv__vector_kind_made_of(QV_CODE_RQ, has_graph);
+    return d->flat ? qv__vector_kind_made_of(QV_CODE_FLAT, has_graph) : NULL;
+}
+
+typedef struct told {
+    const qv__vector_kind *kind;
+    uint64_t target_partition_size;
+} told;
+
+static told read_details(const uint8_t *bytes, size_t len)
+{
+    told out = { NULL, 0 };
+    ProtobufCMessage *message;
+    qv__arena arena;
+
+    qv__arena_init(&arena, qv__message_limit(len));
+    if (qv__message_unpack(&lance__index__vector_index_details__descriptor, bytes, len, &arena, &message, NULL) ==
+        QV_OK) {
+        const Lance__Index__VectorIndexDetails *d = (const Lance__Index__VectorIndexDetails *) message;
+        out = (told){ kind_of(d), d->target_partition_size };
+    }
+    qv__arena_reset(&arena);
+    return out;
+}
+
+const qv__vector_kind *qv__vector_details_kind(const uint8_t *bytes, size_t len)
+{
+    return read_details(bytes, len).kind;
+}
+
+uint64_t qv__vector_details_target(const uint8_t *bytes, size_t len)
+{
+    return read_details(bytes, len).target_partition_size;
+}
+
+/* ------------------------------------------------------------------ writing */
+
+typedef struct parts {
+    Lance__Index__VectorIndexDetails details;
+    Lance__Index__HnswParameters hnsw;
+    Lance__Index__PqCompression pq;
+    Lance__Index__SqCompression sq;
+    Lance__Index__RqCompression rq;
+    Lance__Index__FlatCompression flat;
+} parts;
+
+static void say_codes(const qv__vector_model *model, parts *p)
+{
+    size_t m;
+    unsigned bits;
+
+    switch (model->kind->code) {
+    case QV_CODE_PQ:
+        lance__index__pq_compression__init(&p->pq);
+        qv__pq_codebook(model->quantizer, &m, &bits);
+        p->pq.has_num_bits = p->pq.has_num_sub_vectors = true;
+        p->pq.num_bits = bits;
+        p->pq.num_sub_vectors = (uint32_t) m;
+        p->details.pq = &p->pq;
+        break;
+    case QV_CODE_SQ:
+        lance__index__sq_compression__init(&p->sq);
+        p->sq.has_num_bits = true;
+        p->sq.num_bits = 8;
+        p->details.sq = &p->sq;
+        break;
+    case QV_CODE_RQ:
+        lance__index__rq_compression__init(&p->rq);
+        p->rq.has_num_bits = p->rq.has_rotation_type = true;
+        p->rq.num_bits = qv__rabitq_shape_of(model->quantizer)->bits;
+        p->rq.rotation_type = qv__rabitq_shape_of(model->quantizer)->rotation == QV_ROTATION_MATRIX;
+        p->details.rq = &p->rq;
+        break;
+    default:
+        lance__index__flat_compression__init(&p->flat);
+        p->details.flat = &p->flat;
+        break;
+    }
+}
+
+static int32_t metric_number(qv_metric metric)
+{
+    return metric == QV_METRIC_COSINE ? 1 : metric == QV_METRIC_DOT ? 2 : metric == QV_METRIC_HAMMING ? 3 : 0;
+}
+
+qv_status qv__vector_details_pack(const qv__vector_model *model, qv__buffer *out, qv_error *err)
+{
+    parts p;
+
+    lance__index__vector_index_details__init(&p.details);
+    p.details.has_metric_type = true;
+    p.details.metric_type = metric_number(model->metric);
+    p.details.has_target_partition_size = model->target_partition_size != 0;
+    p.details.target_partition_size = model->target_partition_size;
+    if (model->kind->has_graph) {
+        lance__index__hnsw_parameters__init(&p.hnsw);
+        p.hnsw.has_max_connections = p.hnsw.has_construction_ef = p.hnsw.has_max_level = true;
+        p.hnsw.max_connections = model->hnsw_m;
+        p.hnsw.construction_ef = model->hnsw_ef_construction;
+        p.hnsw.max_level = GRAPH_LEVELS;
+        p.details.hnsw = &p.hnsw;
+    }
+    say_codes(model, &p);
+    QV_TRY(qv__buffer_reserve(out, lance__index__vector_index_details__get_packed_size(&p.details), err));
+    out->len += lance__index__vector_index_details__pack(&p.details, out->data + out->len);
+    return QV_OK;
+}

@@ -1,0 +1,381 @@
+/* Searching a segment. Queries are taken in blocks: each ranks the lists, then all visits of a block go list by list, so that queries share
+ * what was read; only the nearest list of each goes first, since good rows early make the rest cheap. Rounds follow with more lists for
+ * queries that found too little. Which lists a query visits, and in which order, depends on nothing but the query. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/pool.h"
+#include "index/vector/search.h"
+
+#define BLOCK_QUERIES 32
+#define FEW_PASSING   0.02 /* below this share of passing rows a list is scanned rather than walked */
+
+/* ------------------------------------------------------------------ ranking */
+
+typedef struct ranked {
+    float distance;
+    uint32_t list;
+} ranked;
+
+static int compare_ranked(const void *a, const void *b)
+{
+    const ranked *x = a, *y = b;
+
+    return x->distance != y->distance ? (x->distance > y->distance) - (x->distance < y->distance)
+                                      : (x->list > y->list) - (x->list < y->list);
+}
+
+static uint32_t bits_between(const uint8_t *a, const uint8_t *b, size_t bytes)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < bytes; i++)
+        n += (uint32_t) __builtin_popcount(a[i] ^ b[i]);
+    return n;
+}
+
+/* There are few centroids of bits; all are sorted by inserting them among the n nearest. */
+static void rank_bits(const qv__vector_model *model, const uint8_t *query, size_t n, uint32_t *lists, float *distances)
+{
+    size_t bytes = model->dim / 8, kept = 0;
+
+    for (size_t i = 0; i < model->n_lists; i++) {
+        const ranked one = { (float) bits_between(query, model->bit_centroids + i * bytes, bytes), (uint32_t) i };
+        size_t at = kept < n ? kept++ : n;
+        for (; at > 0; at--) {
+            const ranked before = { distances[at - 1], lists[at - 1] };
+            if (compare_ranked(&before, &one) < 0)
+                break;
+            if (at < n) {
+                distances[at] = distances[at - 1];
+                lists[at] = lists[at - 1];
+            }
+        }
+        if (at < n) {
+            distances[at] = one.distance;
+            lists[at] = one.list;
+        }
+    }
+}
+
+void qv__lists_rank(const qv__vector_model *model, const void *query, size_t n, float *scratch, uint32_t *lists,
+                    float *distances)
+{
+    if (model->element == QV_EL_BITS)
+        rank_bits(model, query, n, lists, distances);
+    else
+        qv__centroids_rank(model->ranking, query, n, scratch, lists, distances);
+}
+
+/* ------------------------------------------------------------------ a block of queries */
+
+typedef struct search {
+    qv__vector_segment *segment;
+    const qv__vector_model *model;
+    const qv__vector_request *request;
+    qv__candidates *candidates; /* of all queries */
+    qv__probe_policy policy;
+    size_t extra_floats, block;
+    size_t ef;
+    qv__vector_counters *counters; /* of each block */
+} search;
+
+typedef struct visit {
+    uint32_t list, query; /* query: of the block */
+    float distance;       /* to the centroid */
+} visit;
+
+typedef struct block {
+    const search *s;
+    size_t first, n; /* queries */
+    qv__code_query *queries[BLOCK_QUERIES];
+    qv__hnsw_scratch *scratch;
+    float *distances; /* ranked lists of each query: n x room */
+    uint32_t *lists;
+    float *rank_scratch;
+    size_t room;                /* lists ranked per query */
+    size_t done[BLOCK_QUERIES]; /* lists visited */
+    visit *visits;
+    size_t n_visits, visit_capacity;
+    qv__vector_counters *counters;
+} block;
+
+static void block_clear(block *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (b->queries[i])
+            b->s->model->quantizer->class->query_free(b->queries[i]);
+    qv__hnsw_scratch_free(b->scratch);
+    qv__free(b->distances);
+    qv__free(b->lists);
+    qv__free(b->rank_scratch);
+    qv__free(b->visits);
+}
+
+static const void *query_at(const search *s, size_t query)
+{
+    bool is_bits = s->model->element == QV_EL_BITS;
+    size_t bytes = is_bits ? s->model->dim / 8 : s->model->dim * sizeof(float);
+
+    return (const uint8_t *) s->request->queries + query * bytes;
+}
+
+static bool is_dead(const qv__candidates *candidates) { return candidates->capacity == 0; }
+
+/* Ranks `room` lists for every query of the block. */
+static qv_status rank(block *b, size_t room, qv_error *err)
+{
+    const search *s = b->s;
+
+    qv__free(b->distances);
+    qv__free(b->lists);
+    b->distances = NULL;
+    b->lists = NULL;
+    QV_TRY(qv__new((void **) &b->distances, b->n, room * sizeof *b->distances, err));
+    QV_TRY(qv__new((void **) &b->lists, b->n, room * sizeof *b->lists, err));
+    b->room = room;
+    for (size_t i = 0; i < b->n; i++)
+        if (!is_dead(&s->candidates[b->first + i]))
+            qv__lists_rank(s->model, query_at(s, b->first + i), room, b->rank_scratch, b->lists + i * room,
+                           b->distances + i * room);
+    return QV_OK;
+}
+
+static qv_status block_init(block *b, const search *s, size_t number, qv_error *err)
+{
+    const qv__quantizer *q = s->model->quantizer;
+
+    *b = (block){ .s = s, .first = number * s->block, .counters = &s->counters[number] };
+    size_t n = QV_MIN(s->block, s->request->n - b->first);
+    for (; b->n < n; b->n++) {
+        if (is_dead(&s->candidates[b->first + b->n]))
+            continue;
+        QV_TRY(q->class->query_new(q, query_at(s, b->first + b->n), &b->queries[b->n], err));
+        if (s->model->kind->code == QV_CODE_RQ)
+            qv__rabitq_set_fast(b->queries[b->n], s->request->mode == QV_APPROX_FAST);
+    }
+    if (s->model->kind->has_graph)
+        QV_TRY(qv__hnsw_scratch_new(&b->scratch, err));
+    QV_TRY(QV_NEW(&b->rank_scratch, s->model->n_lists, err));
+    return rank(b, s->policy.most, err);
+}
+
+/* ------------------------------------------------------------------ visits */
+
+static int compare_visits(const void *a, const void *b)
+{
+    const visit *x = a, *y = b;
+
+    return x->list != y->list ? (x->list > y->list) - (x->list < y->list)
+                              : (x->query > y->query) - (x->query < y->query);
+}
+
+static qv_status add_visits(block *b, size_t query, size_t to, qv_error *err)
+{
+    for (size_t i = b->done[query]; i < to; i++) {
+        const size_t at = query * b->room + i;
+        if (!qv__vector_segment_list_rows(b->s->segment, b->lists[at]))
+            continue;
+        QV_TRY(QV_GROW(&b->visits, &b->visit_capacity, b->n_visits + 1, err));
+        b->visits[b->n_visits++] = (visit){ b->lists[at], (uint32_t) query, b->distances[at] };
+    }
+    b->done[query] = QV_MAX(b->done[query], to);
+    return QV_OK;
+}
+
+static qv_status walk(block *b, const visit *v, qv__candidates *candidates, qv_error *err)
+{
+    const search *s = b->s;
+    const qv__hnsw *graph;
+    qv__code_list plain;
+    uint64_t measured = 0;
+
+    QV_TRY(qv__vector_segment_graph(s->segment, v->list, &graph, &plain, err));
+    const qv__hnsw_walk w = { .query = b->queries[v->query],
+                              .plain = plain.columns,
+                              .keys = plain.ids,
+                              .ef = s->ef,
+                              .passing = s->request->mask ? s->request->passing : 1 };
+    QV_TRY(qv__hnsw_search(graph, &w, b->scratch, candidates, &measured, err));
+    b->counters->rows += measured;
+    return QV_OK;
+}
+
+static uint64_t list_bytes(const qv__quantizer *q, size_t rows)
+{
+    uint64_t width = sizeof(uint64_t);
+
+    for (size_t i = 0; i < q->n_columns; i++)
+        width += q->columns[i].width;
+    return width * rows;
+}
+
+static qv_status visit_list(block *b, const visit *v, const qv__code_list *list, qv_error *err)
+{
+    const search *s = b->s;
+    const qv__vector_model *m = s->model;
+    const qv__quantizer_class *class = m->quantizer->class;
+    const float *centroid = m->centroids ? m->centroids + (size_t) v->list * m->dim : NULL;
+    const float *extra = m->extra ? m->extra + (size_t) v->list * s->extra_floats : NULL;
+    qv__candidates *candidates = &s->candidates[b->first + v->query];
+    bool walks = m->kind->has_graph && !(s->request->mask && s->request->passing < FEW_PASSING);
+
+    class->enter_list(b->queries[v->query], centroid, v->distance, extra);
+    b->counters->probes++;
+    if (walks)
+        return walk(b, v, candidates, err);
+    class->scan(b->queries[v->query], list, candidates);
+    b->counters->rows += list->n;
+    return QV_OK;
+}
+
+/* Fetches the beginning of a list before its turn comes. */
+static void look_ahead(qv__vector_segment *segment, const qv__quantizer *q, size_t list)
+{
+    qv__code_list next;
+
+    if (qv__vector_segment_list(segment, list, &next, NULL) != QV_OK)
+        return; /* its own visit will tell */
+    for (size_t i = 0; i < q->n_columns; i++)
+        for (size_t at = 0; at < 512; at += 64)
+            __builtin_prefetch(next.columns[i] + at);
+}
+
+static qv_status run_visits(block *b, qv_error *err)
+{
+    const search *s = b->s;
+    const qv__quantizer *q = s->model->quantizer;
+    qv__code_list list = { 0 };
+
+    if (b->n > 1 && b->n_visits)
+        qsort(b->visits, b->n_visits, sizeof *b->visits, compare_visits);
+    for (size_t i = 0; i < b->n_visits; i++) {
+        const visit *v = &b->visits[i];
+        if (i == 0 || v->list != b->visits[i - 1].list) {
+            QV_TRY(qv__job_tick(s->request->job, 0, 0, err));
+            QV_TRY(qv__vector_segment_list(s->segment, v->list, &list, err));
+            b->counters->lists++;
+            b->counters->bytes += list_bytes(q, list.n);
+            if (i + 1 < b->n_visits && b->visits[i + 1].list != v->list)
+                look_ahead(s->segment, q, b->visits[i + 1].list);
+        }
+        QV_TRY(visit_list(b, v, &list, err));
+    }
+    b->n_visits = 0;
+    return QV_OK;
+}
+
+/* ------------------------------------------------------------------ rounds */
+
+static bool is_short(const search *s, qv__candidates *candidates)
+{
+    const qv__vector_request *r = s->request;
+    const qv__hit *hits;
+
+    if (is_dead(candidates) || (r->has_upper && !r->mask)) /* what an upper bound leaves out is not missing */
+        return false;
+    return qv__candidates_finish(candidates, &hits) < QV_MIN(r->k, candidates->capacity);
+}
+
+/* Doubles the lists of queries that found too little. *more false: there are none, or no more lists. */
+static qv_status widen(block *b, bool *more, qv_error *err)
+{
+    const search *s = b->s;
+    size_t wanted = 0;
+    bool is_wanting[BLOCK_QUERIES] = { false };
+
+    for (size_t i = 0; i < b->n; i++) {
+        is_wanting[i] = b->done[i] < s->policy.limit && is_short(s, &s->candidates[b->first + i]);
+        if (is_wanting[i])
+            wanted = QV_MAX(wanted, QV_MIN(QV_MAX(2 * b->done[i], 8), s->policy.limit));
+    }
+    *more = wanted > 0;
+    if (!*more)
+        return QV_OK;
+    if (wanted > b->room)
+        QV_TRY(rank(b, wanted, err));
+    for (size_t i = 0; i < b->n; i++)
+        if (is_wanting[i])
+            QV_TRY(add_visits(b, i, QV_MIN(QV_MAX(2 * b->done[i], 8), s->policy.limit), err));
+    return run_visits(b, err);
+}
+
+static qv_status first_rounds(block *b, qv_error *err)
+{
+    const search *s = b->s;
+    size_t probes[BLOCK_QUERIES] = { 0 };
+
+    for (size_t i = 0; i < b->n; i++) {
+        if (is_dead(&s->candidates[b->first + i]))
+            continue;
+        probes[i] = qv__probes_of(&s->policy, s->model->metric, b->distances + i * b->room, b->room);
+        QV_TRY(add_visits(b, i, QV_MIN(probes[i], 1), err));
+    }
+    QV_TRY(run_visits(b, err));
+    for (size_t i = 0; i < b->n; i++)
+        QV_TRY(add_visits(b, i, probes[i], err));
+    return run_visits(b, err);
+}
+
+static qv_status run_block(void *ctx, size_t number, qv_error *err)
+{
+    qv_status st = QV_OK;
+    bool more = true;
+    block b;
+
+    QV_CHECK(block_init(&b, ctx, number, err));
+    QV_CHECK(first_rounds(&b, err));
+    while (more)
+        QV_CHECK(widen(&b, &more, err));
+done:
+    block_clear(&b);
+    return st;
+}
+
+/* ------------------------------------------------------------------ a segment */
+
+/* A walk keeps as many rows as are wanted of it, and some more. */
+static size_t ef_of(const qv__vector_model *model, const qv__vector_request *request, size_t capacity)
+{
+    const qv__tuned_step *step = qv__tuned_step_of(&model->tuning, request->mode);
+    size_t ef = request->ef ? request->ef : step && step->ef ? step->ef : capacity + capacity / 2;
+
+    return QV_MAX(ef, capacity);
+}
+
+static void add_counters(const search *s, size_t n_blocks, qv__vector_counters *out)
+{
+    for (size_t i = 0; i < n_blocks; i++) {
+        out->probes += s->counters[i].probes;
+        out->lists += s->counters[i].lists;
+        out->rows += s->counters[i].rows;
+        out->bytes += s->counters[i].bytes;
+    }
+}
+
+qv_status qv__vector_segment_search(qv__vector_segment *segment, const qv__vector_request *request,
+                                    qv__candidates *candidates, qv__vector_counters *counters, qv_error *err)
+{
+    const qv__vector_model *m = qv__vector_segment_model(segment);
+    const qv__quantizer *q = m->quantizer;
+    unsigned threads = qv__job_threads(request->job) ? qv__job_threads(request->job) : qv__pool_size();
+    search s = { .segment = segment,
+                 .model = m,
+                 .request = request,
+                 .candidates = candidates,
+                 .policy = qv__probe_policy_of(m, request),
+                 .extra_floats = q->class->extra_floats ? q->class->extra_floats(q) : 0 };
+
+    if (!request->n || !qv__vector_segment_rows(segment))
+        return QV_OK;
+    for (size_t i = 0; i < request->n; i++)
+        s.ef = QV_MAX(s.ef, ef_of(m, request, candidates[i].capacity));
+    s.block = QV_MIN(QV_MAX((request->n + threads - 1) / threads, 1), BLOCK_QUERIES);
+    size_t n_blocks = (request->n + s.block - 1) / s.block;
+    QV_TRY(QV_NEW(&s.counters, n_blocks, err));
+    qv_status st = qv__parallel_for(n_blocks, threads, run_block, &s, err);
+    if (st == QV_OK)
+        add_counters(&s, n_blocks, counters);
+    qv__free(s.counters);
+    return st;
+}
