@@ -9,6 +9,9 @@
 extern const qv__index_method qv__vector_method, qv__ivf_flat_method, qv__ivf_sq_method, qv__ivf_pq_method,
     qv__ivf_rq_method, qv__ivf_hnsw_flat_method, qv__ivf_hnsw_sq_method, qv__ivf_hnsw_pq_method;
 
+/* The kind for QV_INDEX_VECTOR: by what the column holds, the metric (AUTO: the column's own), and the number of rows. */
+qv_index_kind qv__vector_choose_kind(const qv__type *type, qv_metric metric, uint64_t rows);
+
 /* ------------------------------------------------------------------ which index answers */
 
 /* A vector index of a snapshot made ready to be searched: its segments opened, what each covers. Immutable; keeps the snapshot. */
