@@ -25,9 +25,11 @@ BUILD_CORES = os.cpu_count()
 import data  # noqa: E402
 import faiss  # noqa: E402
 import lancedb  # noqa: E402
+import lancedb.index  # noqa: E402
 import numpy as np  # noqa: E402
 
 import quiver  # noqa: E402
+import quiver.index  # noqa: E402
 
 K = 10
 RECALLS = (0.90, 0.95, 0.99)

@@ -17,10 +17,12 @@ import ann  # noqa: E402
 import data  # noqa: E402
 import faiss  # noqa: E402
 import lancedb  # noqa: E402
+import lancedb.index  # noqa: E402
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
 
 import quiver  # noqa: E402
+import quiver.index  # noqa: E402
 
 K = 10
 FOLDER = ann.FOLDER
