@@ -168,7 +168,7 @@ static void measure_block(qv__candidates *candidates)
 static void wait_for_measure(qv__candidates *candidates, float least, uint64_t key)
 {
     candidates->waiting[candidates->n_waiting++] = (qv__hit){ least, key };
-    if (candidates->n_waiting == WAITING)
+    if (candidates->n_waiting >= (candidates->n < candidates->capacity ? WAITING : BLOCK))
         measure_block(candidates);
 }
 

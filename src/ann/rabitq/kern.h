@@ -43,7 +43,7 @@ typedef struct qv__kernels_rabitq {
                     const float *query, size_t n_blocks, float products[2]);
     /* a . b, |a - b|^2, |a|^2 */
     void (*compare)(const float *a, const float *b, size_t n, float out[3]);
-    /* The fast rotation of `lanes` vectors, component by component: x[i * lanes + l]. dim is even. */
+    /* The fast rotation of `lanes` vectors (1 or 16), component by component: x[i * lanes + l]. dim is even. */
     void (*rotate)(float *x, size_t dim, size_t lanes, const uint8_t *signs);
     /* For 16 rows (x[i * 16 + l]) the scale that makes code values of `extra_bits` bits (at least 1) point most nearly to where the row does. */
     void (*fit)(const float *x, size_t dim, unsigned extra_bits, float *scales);

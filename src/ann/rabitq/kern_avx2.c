@@ -1,9 +1,21 @@
 /* The kernels for x86-64 with AVX2: a byte position of a group is one register, its two tables another (André, Kermarrec, Le Scouarnec 2015). */
 #include <immintrin.h>
 
-#include "ann/rabitq/kern.h"
+#define QV_ISA    avx2
+#define QV_VECTOR 32
+#include "ann/rabitq/kern_vector.h"
 
-#define QV_ISA avx2
+QV_INLINE vi widen(vb bytes, unsigned part)
+{
+    __m128i all = (__m128i) bytes;
+    return (vi) _mm256_cvtepu8_epi32(part == 0 ? all : _mm_srli_si128(all, 8));
+}
+
+QV_INLINE vi spread(unsigned bits, unsigned part, int32_t value)
+{
+    vi lanes = { 1, 2, 4, 8, 16, 32, 64, 128 };
+    return ((((vi){ 0 } + (int32_t) (bits >> 8 * part)) & lanes) != 0) & value;
+}
 
 enum { CHUNK = 128 }; /* byte positions whose entries a 16-bit sum holds */
 
@@ -21,7 +33,7 @@ static inline __m256i sums_of(__m256i both, __m256i odd)
     return _mm256_add_epi16(_mm256_permute2x128_si256(even, odd, 0x20), _mm256_permute2x128_si256(even, odd, 0x31));
 }
 
-static inline void widen(__m256i sums, __m256i *totals)
+static inline void add_totals(__m256i sums, __m256i *totals)
 {
     totals[0] = _mm256_add_epi32(totals[0], _mm256_cvtepu16_epi32(_mm256_castsi256_si128(sums)));
     totals[1] = _mm256_add_epi32(totals[1], _mm256_cvtepu16_epi32(_mm256_extracti128_si256(sums, 1)));
@@ -44,8 +56,8 @@ static inline void sum_group(const uint8_t *codes, size_t n_bytes, const uint8_t
             add_entries(_mm256_shuffle_epi8(table, _mm256_and_si256(code, nibble)), &both[0], &odd[0]);
             add_entries(_mm256_shuffle_epi8(table, high), &both[1], &odd[1]);
         }
-        widen(sums_of(both[0], odd[0]), totals);
-        widen(sums_of(both[1], odd[1]), totals + 2);
+        add_totals(sums_of(both[0], odd[0]), totals);
+        add_totals(sums_of(both[1], odd[1]), totals + 2);
     }
 }
 
@@ -86,7 +98,7 @@ static void pack_columns_avx2(const uint8_t *codes, size_t n_bytes, size_t n, ui
     const __m256i order = _mm256_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15, 0, 8, 1, 9, 2, 10, 3,
                                            11, 4, 12, 5, 13, 6, 14, 7, 15);
     uint8_t wanted[2 * QV_RABITQ_GROUP] = { 0 };
-    __builtin_memset(wanted + QV_RABITQ_GROUP, 255, QV_RABITQ_GROUP);
+    memset(wanted + QV_RABITQ_GROUP, 255, QV_RABITQ_GROUP);
     __m256i is_row =
         _mm256_xor_si256(_mm256_loadu_si256((const __m256i *) (wanted + QV_RABITQ_GROUP - n)), _mm256_set1_epi8(-1));
 
@@ -94,7 +106,7 @@ static void pack_columns_avx2(const uint8_t *codes, size_t n_bytes, size_t n, ui
         uint8_t column[QV_RABITQ_GROUP] = { 0 };
         const uint8_t *at = codes + b * n;
         if (b * n + QV_RABITQ_GROUP > n_bytes * n) /* nothing past the end is read */
-            at = __builtin_memcpy(column, at, n);
+            at = memcpy(column, at, n);
         __m256i rows = _mm256_and_si256(_mm256_loadu_si256((const __m256i *) at), is_row);
         __m256i low = _mm256_and_si256(rows, nibble), high = _mm256_andnot_si256(nibble, rows);
         /* the halves: low nibbles of rows 0 .. 15 under those of 16 .. 31, then the high ones likewise */

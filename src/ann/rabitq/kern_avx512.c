@@ -1,9 +1,21 @@
 /* The kernels for x86-64 with AVX-512: two byte positions of a group are one register, their four tables another. */
 #include <immintrin.h>
 
-#include "ann/rabitq/kern.h"
+#define QV_ISA    avx512
+#define QV_VECTOR 64
+#include "ann/rabitq/kern_vector.h"
 
-#define QV_ISA avx512
+QV_INLINE vi widen(vb bytes, unsigned part)
+{
+    (void) part; /* there is one */
+    return (vi) _mm512_cvtepu8_epi32((__m128i) bytes);
+}
+
+QV_INLINE vi spread(unsigned bits, unsigned part, int32_t value)
+{
+    (void) part;
+    return (vi) _mm512_maskz_set1_epi32((__mmask16) bits, value);
+}
 
 enum { CHUNK = 128 }; /* byte positions whose entries a 16-bit sum holds; even */
 
@@ -18,7 +30,7 @@ static inline void add_entries(__m512i entries, sums16 *sums)
     sums->odd = _mm512_add_epi16(sums->odd, _mm512_srli_epi16(entries, 8));
 }
 
-static inline void add_position(__m512i code, __m512i table, sums16 sums[2])
+static inline void add_positions(__m512i code, __m512i table, sums16 sums[2])
 {
     const __m512i nibble = _mm512_set1_epi8(15);
     add_entries(_mm512_shuffle_epi8(table, _mm512_and_si512(code, nibble)), &sums[0]);
@@ -33,7 +45,7 @@ static inline __m512i fold(const sums16 *sums)
 }
 
 /* All 32 rows in order, into two times 16 sums of 32 bits. */
-static inline void widen(const sums16 sums[2], __m512i totals[2])
+static inline void add_totals(const sums16 sums[2], __m512i totals[2])
 {
     __m512i first = fold(&sums[0]), second = fold(&sums[1]);
     __m512i rows =
@@ -54,14 +66,19 @@ static inline __attribute__((always_inline)) void sum_groups(const uint8_t *code
         for (size_t g = 0; g < n; g++)
             for (size_t i = 0; i < 2; i++)
                 sums[g][i] = (sums16){ _mm512_setzero_si512(), _mm512_setzero_si512() };
-        for (size_t b = from; b < end; b += 2) {
-            __mmask16 is_there = b + 2 <= end ? 0xffff : 0x00ff; /* an odd last position: its twin's table is 0 */
+        size_t b = from;
+        for (; b + 2 <= end; b += 2) {
             __m512i table = _mm512_loadu_si512(tables + 32 * b);
             for (size_t g = 0; g < n; g++)
-                add_position(_mm512_maskz_loadu_epi32(is_there, codes + 32 * (g * n_bytes + b)), table, sums[g]);
+                add_positions(_mm512_loadu_si512(codes + 32 * (g * n_bytes + b)), table, sums[g]);
+        }
+        if (b < end) { /* an odd last position: of the two tables that follow it all is 0 */
+            __m512i table = _mm512_loadu_si512(tables + 32 * b);
+            for (size_t g = 0; g < n; g++)
+                add_positions(_mm512_maskz_loadu_epi32(0x00ff, codes + 32 * (g * n_bytes + b)), table, sums[g]);
         }
         for (size_t g = 0; g < n; g++)
-            widen(sums[g], totals[g]);
+            add_totals(sums[g], totals[g]);
     }
 }
 

@@ -1,10 +1,20 @@
 /* The kernels for any processor of the build's architecture. */
 #include <math.h>
-#include <string.h>
 
-#include "ann/rabitq/kern.h"
+#define QV_ISA    plain
+#define QV_VECTOR 16
+#include "ann/rabitq/kern_vector.h"
 
-#define QV_ISA plain
+QV_INLINE vi widen(vb bytes, unsigned part)
+{
+    return (vi){ bytes[4 * part], bytes[4 * part + 1], bytes[4 * part + 2], bytes[4 * part + 3] };
+}
+
+QV_INLINE vi spread(unsigned bits, unsigned part, int32_t value)
+{
+    vi lanes = { 1, 2, 4, 8 };
+    return ((((vi){ 0 } + (int32_t) (bits >> 4 * part)) & lanes) != 0) & value;
+}
 
 static void sum_group(const uint8_t *codes, size_t n_bytes, const uint8_t *tables, uint32_t *sums)
 {

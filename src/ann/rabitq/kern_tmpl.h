@@ -1,9 +1,10 @@
-/* The kernels that are one text for all instruction sets, in the vectors of 64 bytes that compilers lower to what the set has. Included
- * once per set, which defines QV_ISA and the functions scan_<isa> and pack_columns_<isa>. */
+/* The kernels that are one text for all instruction sets, in the compilers' own vectors. Included once per set, which defines
+ *   QV_ISA, QV_VECTOR       its name, the bytes of a register
+ *   widen(bytes, part)      WIDTH of 16 bytes as integers
+ *   spread(bits, part, v)   v in the lanes whose bit is set, of WIDTH of 16 bits
+ *   scan_<isa>, pack_columns_<isa>
+ * with the vector types that kern_vector.h makes of QV_VECTOR. */
 #include <math.h>
-#include <string.h>
-
-#include "ann/rabitq/kern.h"
 
 #ifdef __clang__
 #pragma STDC FP_CONTRACT OFF
@@ -12,118 +13,80 @@
 #define QV_PASTE2(a, b) a##b
 #define QV_PASTE(a, b)  QV_PASTE2(a, b)
 #define QV_NAME(name)   QV_PASTE(name##_, QV_ISA)
-#define QV_INLINE       static inline __attribute__((always_inline))
 
-enum { LANES = QV_RABITQ_LANES };
-
-typedef float vf __attribute__((vector_size(64), aligned(1), may_alias));
-typedef int32_t vi __attribute__((vector_size(64), aligned(1), may_alias));
-typedef uint8_t vb __attribute__((vector_size(16), aligned(1), may_alias));
-typedef double vd __attribute__((vector_size(128), aligned(1), may_alias));
-
-#define LOAD(type, at) (*(const type *) (const void *) (at))
-
-/* Always in this order. */
-QV_INLINE float sum_lanes(const vf *v)
+/* 16 lanes, always in this order. */
+QV_INLINE float sum_lanes(const vf *lanes)
 {
-    float lanes[LANES];
-    memcpy(lanes, v, sizeof lanes);
-    for (size_t n = LANES / 2; n > 0; n /= 2)
-        for (size_t i = 0; i < n; i++)
-            lanes[i] += lanes[i + n];
-    return lanes[0];
+    v4 quarters[4];
+    memcpy(quarters, lanes, sizeof quarters);
+    v4 sum = (quarters[0] + quarters[2]) + (quarters[1] + quarters[3]);
+    return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
 /* ------------------------------------------------------------------ codes and a query */
 
-#define LANE_BITS                                                                                                \
-    ((vi){ 1, 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, \
-           1 << 13, 1 << 14, 1 << 15 })
-
-/* `value` in the lanes whose bit is set. */
-QV_INLINE void spread_bits(const uint8_t *bits, int32_t value, vi *out)
-{
-    vi word = (vi){ 0 } + (bits[0] | bits[1] << 8);
-    *out = ((word & LANE_BITS) != 0) & value;
-}
-
 /* The bits of a top plane for dimensions 16k ..., as bytes of `value`. */
-QV_INLINE void spread_plane(const uint8_t *plane, unsigned k, uint8_t value, vb *out)
+QV_INLINE vb spread_plane(const uint8_t *plane, unsigned k, uint8_t value)
 {
     uint8_t low = (uint8_t) (1 << 2 * k), high = (uint8_t) (2 << 2 * k);
     vb bits = { low, low, low, low, low, low, low, low, high, high, high, high, high, high, high, high };
-    uint8_t twice[16];
-    memcpy(twice, plane, 8);
-    memcpy(twice + 8, plane, 8);
-    *out = (vb) ((LOAD(vb, twice) & bits) != 0) & value;
+    uint64_t word;
+    memcpy(&word, plane, sizeof word);
+    v2 twice = { word, word };
+    return (vb) (((vb) twice & bits) == bits) & value;
 }
 
 /* Extra codes of dimensions 16k .. 16k + 15 of a block. `layout` is a constant wherever this is used. */
-QV_INLINE void unpack(const uint8_t *block, unsigned layout, unsigned k, vb *out)
+QV_INLINE vb unpack(const uint8_t *block, unsigned layout, unsigned k)
 {
-    vb top;
-    uint8_t halves[16];
+    vb codes;
+    uint64_t word;
 
-    switch (layout) {
-    case 2:
-    case 3:
-        *out = LOAD(vb, block) >> 2 * k & 3;
-        break;
-    case 4:
-        for (size_t i = 0; i < 8; i++) {
-            halves[i] = block[8 * k + i] & 15;
-            halves[i + 8] = block[8 * k + i] >> 4;
-        }
-        *out = LOAD(vb, halves);
-        break;
-    case 5:
-        *out = LOAD(vb, block + 16 * (k / 2));
-        *out = k % 2 ? (vb) (*out >> 4) : (vb) (*out & 15);
-        break;
-    case 6:
-    case 7:
-        if (k < 3)
-            *out = LOAD(vb, block + 16 * k) & 63;
-        else
-            *out = LOAD(vb, block) >> 6 | LOAD(vb, block + 16) >> 6 << 2 | LOAD(vb, block + 32) >> 6 << 4;
-        break;
-    default:
-        *out = LOAD(vb, block + 16 * k);
-        break;
+    if (layout == 2 || layout == 3) {
+        codes = LOAD(vb, block) >> 2 * k & 3;
+    } else if (layout == 4) {
+        memcpy(&word, block + 8 * k, sizeof word);
+        v2 halves = { word & 0x0f0f0f0f0f0f0f0f, word >> 4 & 0x0f0f0f0f0f0f0f0f };
+        codes = (vb) halves;
+    } else if (layout == 5) {
+        codes = LOAD(vb, block + 16 * (k / 2));
+        codes = k % 2 ? (vb) (codes >> 4) : (vb) (codes & 15);
+    } else if ((layout == 6 || layout == 7) && k == 3) {
+        codes = LOAD(vb, block) >> 6 | LOAD(vb, block + 16) >> 6 << 2 | LOAD(vb, block + 32) >> 6 << 4;
+    } else {
+        codes = LOAD(vb, block + 16 * k);
+        if (layout != 8)
+            codes &= 63;
     }
-    if (layout == 3 || layout == 5 || layout == 7) {
-        spread_plane(block + 8 * (layout - 1), k, (uint8_t) (1 << (layout - 1)), &top);
-        *out |= top;
-    }
+    if (layout == 3 || layout == 5 || layout == 7)
+        codes |= spread_plane(block + 8 * (layout - 1), k, (uint8_t) (1 << (layout - 1)));
+    return codes;
 }
+
+QV_INLINE unsigned load16(const uint8_t *bytes) { return bytes[0] | (unsigned) bytes[1] << 8; }
 
 QV_INLINE void product_of(const uint8_t *signs, const uint8_t *extra, unsigned layout, unsigned extra_bits,
                           const float *query, size_t n_blocks, float products[2])
 {
-    vf dot[2] = { { 0 }, { 0 } }, norm[2] = { { 0 }, { 0 } };
+    vf dot[PARTS] = { { 0 } }, norm[PARTS] = { { 0 } };
     float middle = (float) (1 << extra_bits) - 0.5f;
 
-    for (size_t block = 0; block < n_blocks; block++, signs += 8, extra += 8 * layout, query += QV_RABITQ_BLOCK) {
+    for (size_t block = 0; block < n_blocks; block++, signs += 8, extra += 8 * layout, query += QV_RABITQ_BLOCK)
         for (unsigned k = 0; k < 4; k++) {
-            vi code, low;
-            vb bytes;
-            spread_bits(signs + 2 * k, 1 << extra_bits, &code);
-            if (layout == 1) {
-                spread_bits(extra + 2 * k, 1, &low);
-                code += low;
-            } else if (layout > 1) {
-                unpack(extra, layout, k, &bytes);
-                code += __builtin_convertvector(bytes, vi);
+            vb codes = layout > 1 ? unpack(extra, layout, k) : (vb){ 0 };
+            for (unsigned part = 0; part < PARTS; part++) {
+                vi code = spread(load16(signs + 2 * k), part, 1 << extra_bits);
+                if (layout == 1)
+                    code |= spread(load16(extra + 2 * k), part, 1);
+                else if (layout > 1)
+                    code |= widen(codes, part);
+                vf g = __builtin_convertvector(code, vf) - middle;
+                dot[part] += g * LOAD(vf, query + 16 * k + WIDTH * part);
+                norm[part] += g * g;
             }
-            vf g = __builtin_convertvector(code, vf) - middle;
-            dot[k % 2] += g * LOAD(vf, query + 16 * k);
-            norm[k % 2] += g * g;
         }
-    }
-    dot[0] += dot[1];
-    norm[0] += norm[1];
-    products[0] = sum_lanes(&dot[0]);
-    products[1] = sum_lanes(&norm[0]);
+    products[0] = sum_lanes(dot);
+    products[1] = sum_lanes(norm);
 }
 
 static void QV_NAME(product)(const uint8_t *signs, const uint8_t *extra, unsigned layout, unsigned extra_bits,
@@ -147,67 +110,100 @@ static void QV_NAME(product)(const uint8_t *signs, const uint8_t *extra, unsigne
     }
 }
 
+typedef struct comparison {
+    vf dot[PARTS], far[PARTS], norm[PARTS];
+} comparison;
+
+QV_INLINE void compare_lanes(const float *a, const float *b, comparison *sums)
+{
+    for (size_t part = 0; part < PARTS; part++) {
+        vf x = LOAD(vf, a + WIDTH * part), y = LOAD(vf, b + WIDTH * part);
+        sums->dot[part] += x * y;
+        sums->far[part] += (x - y) * (x - y);
+        sums->norm[part] += x * x;
+    }
+}
+
 static void QV_NAME(compare)(const float *a, const float *b, size_t n, float out[3])
 {
-    vf dot = { 0 }, far = { 0 }, norm = { 0 };
+    comparison sums = { { { 0 } }, { { 0 } }, { { 0 } } };
+    size_t i = 0;
 
-    for (size_t i = 0; i < n; i += LANES) {
-        vf x = { 0 }, y = { 0 };
-        memcpy(&x, a + i, i + LANES <= n ? sizeof x : (n - i) * sizeof *a);
-        memcpy(&y, b + i, i + LANES <= n ? sizeof y : (n - i) * sizeof *b);
-        dot += x * y;
-        far += (x - y) * (x - y);
-        norm += x * x;
+    for (; i + LANES <= n; i += LANES)
+        compare_lanes(a + i, b + i, &sums);
+    if (i < n) {
+        float rest[2][LANES] = { { 0 }, { 0 } };
+        memcpy(rest[0], a + i, (n - i) * sizeof *a);
+        memcpy(rest[1], b + i, (n - i) * sizeof *b);
+        compare_lanes(rest[0], rest[1], &sums);
     }
-    out[0] = sum_lanes(&dot);
-    out[1] = sum_lanes(&far);
-    out[2] = sum_lanes(&norm);
+    out[0] = sum_lanes(sums.dot);
+    out[1] = sum_lanes(sums.far);
+    out[2] = sum_lanes(sums.norm);
 }
 
 /* ------------------------------------------------------------------ rotation */
 
-/* (a, b) -> (a + b, a - b) for n pairs. */
-QV_INLINE void butterfly(float *restrict a, float *restrict b, size_t n)
+/* (a, b) -> (a + b, a - b) * scale for n pairs. */
+QV_INLINE void butterfly(float *a, float *b, size_t n, float scale)
 {
-    for (size_t i = 0; i < n; i++) {
-        float sum = a[i] + b[i];
-        b[i] = a[i] - b[i];
-        a[i] = sum;
+    size_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH) {
+        vf x = LOAD(vf, a + i), y = LOAD(vf, b + i);
+        LOAD(vf, a + i) = (x + y) * scale;
+        LOAD(vf, b + i) = (x - y) * scale;
+    }
+    for (; i < n; i++) {
+        float x = a[i], y = b[i];
+        a[i] = (x + y) * scale;
+        b[i] = (x - y) * scale;
     }
 }
 
-/* Two stages at once, so that a value is loaded and stored half as often. */
-QV_INLINE void two_butterflies(float *restrict a, float *restrict b, float *restrict c, float *restrict d, size_t n)
+/* Two stages at once, of four runs of n values that follow each other: a value is loaded and stored half as often. */
+QV_INLINE void two_butterflies(float *x, size_t n, float scale)
 {
-    for (size_t i = 0; i < n; i++) {
-        float ab = a[i] + b[i], a_b = a[i] - b[i], cd = c[i] + d[i], c_d = c[i] - d[i];
-        a[i] = ab + cd;
-        b[i] = a_b + c_d;
-        c[i] = ab - cd;
-        d[i] = a_b - c_d;
+    size_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH) {
+        vf a = LOAD(vf, x + i), b = LOAD(vf, x + i + n), c = LOAD(vf, x + i + 2 * n), d = LOAD(vf, x + i + 3 * n);
+        LOAD(vf, x + i) = ((a + b) + (c + d)) * scale;
+        LOAD(vf, x + i + n) = ((a - b) + (c - d)) * scale;
+        LOAD(vf, x + i + 2 * n) = ((a + b) - (c + d)) * scale;
+        LOAD(vf, x + i + 3 * n) = ((a - b) - (c - d)) * scale;
+    }
+    for (; i < n; i++) {
+        float a = x[i], b = x[i + n], c = x[i + 2 * n], d = x[i + 3 * n];
+        x[i] = ((a + b) + (c + d)) * scale;
+        x[i + n] = ((a - b) + (c - d)) * scale;
+        x[i + 2 * n] = ((a + b) - (c + d)) * scale;
+        x[i + 3 * n] = ((a - b) - (c - d)) * scale;
     }
 }
 
-/* The Walsh-Hadamard transform of n components (a power of two) of `lanes` values each, times `scale`. */
+/* The Walsh-Hadamard transform of n components (a power of two) of `lanes` values each, times `scale` in its last stage. */
 QV_INLINE void transform(float *x, size_t n, size_t lanes, float scale)
 {
     size_t all = n * lanes, half = lanes;
 
     for (; 4 * half <= all; half *= 4)
         for (size_t i = 0; i < all; i += 4 * half)
-            two_butterflies(x + i, x + i + half, x + i + 2 * half, x + i + 3 * half, half);
+            two_butterflies(x + i, half, 4 * half == all ? scale : 1.0f);
     if (half < all)
-        butterfly(x, x + half, half);
-    for (size_t i = 0; i < all; i++)
-        x[i] *= scale;
+        butterfly(x, x + half, half, scale);
 }
 
+/* Negates the components whose bit is set. */
 QV_INLINE void flip(float *x, size_t dim, size_t lanes, const uint8_t *signs)
 {
-    for (size_t i = 0; i < dim; i++) {
-        float sign = signs[i / 8] >> i % 8 & 1 ? -1.0f : 1.0f;
-        for (size_t l = 0; l < lanes; l++)
-            x[i * lanes + l] *= sign;
+    if (lanes == 1) {
+        for (size_t i = 0; i < dim; i++)
+            x[i] = signs[i / 8] >> i % 8 & 1 ? -x[i] : x[i];
+        return;
+    }
+    for (size_t i = 0; i < dim; i++, x += LANES) {
+        vi sign = (vi){ 0 } + (int32_t) ((uint32_t) (signs[i / 8] >> i % 8) << 31);
+        for (size_t lane = 0; lane < LANES; lane += WIDTH)
+            LOAD(vi, x + lane) ^= sign;
     }
 }
 
@@ -222,11 +218,8 @@ QV_INLINE void rotate_lanes(float *x, size_t dim, size_t lanes, const uint8_t *s
         flip(x, dim, lanes, signs + round * ((dim + 7) / 8));
         transform(round % 2 ? x + (dim - power) * lanes : x, power, lanes, scale);
         if (power != dim)
-            butterfly(x, x + half, half);
+            butterfly(x, x + half, half, round == 3 ? 0.25f : 1.0f);
     }
-    if (power != dim)
-        for (size_t i = 0; i < dim * lanes; i++)
-            x[i] *= 0.25f;
 }
 
 static void QV_NAME(rotate)(float *x, size_t dim, size_t lanes, const uint8_t *signs)
@@ -234,160 +227,154 @@ static void QV_NAME(rotate)(float *x, size_t dim, size_t lanes, const uint8_t *s
     if (lanes == LANES)
         rotate_lanes(x, dim, LANES, signs);
     else
-        rotate_lanes(x, dim, lanes, signs);
+        rotate_lanes(x, dim, 1, signs);
 }
 
 /* ------------------------------------------------------------------ codes of rows */
 
-/* Takes `other` in the lanes of `mask` (all bits set). */
-QV_INLINE void take(vf *into, const vi *mask, const vf *other)
-{
-    *into = (vf) (((vi) *other & *mask) | ((vi) *into & ~*mask));
-}
+/* The functions below work on WIDTH of the 16 lanes: component i of the first is at x[i * LANES]. */
+
+QV_INLINE vf choose(vi mask, vf a, vf b) { return (vf) (((vi) a & mask) | ((vi) b & ~mask)); }
 
 /* Code values before they are complemented: floor(t |x|), at most `top`. NaN gives 0. */
-QV_INLINE void values_of(const vf *size, const vf *scale, float top, vi *out)
+QV_INLINE vi values_of(vf size, vf scale, float top)
 {
-    vf t = *size * *scale + 1e-5f, all = (vf){ 0 } + top;
-    vi is_more = t > all, is_number = t == t;
-    take(&t, &is_more, &all);
-    t = (vf) ((vi) t & is_number);
-    *out = __builtin_convertvector(t, vi);
+    vf t = size * scale + 1e-5f, all = (vf){ 0 } + top;
+    t = choose(t > all, all, t);
+    return __builtin_convertvector(choose(t == t, t, (vf){ 0 }), vi);
 }
 
-QV_INLINE void size_of(const float *x, vf *size)
-{
-    vi bits = LOAD(vi, x) & INT32_MAX;
-    *size = (vf) bits;
-}
+QV_INLINE vf size_of(const float *x) { return (vf) (LOAD(vi, x) & INT32_MAX); }
 
-/* Cosine of the angle between codes and rows, up to a factor of the row. */
-QV_INLINE void try_scales(const float *x, size_t dim, float top, const vf *scales, vf *best, vf *best_scales)
+typedef struct fitting {
+    const float *x;
+    size_t dim;
+    float top;
+    vf best, scales; /* quality, and the scales that reach it */
+} fitting;
+
+/* The quality is the squared cosine of the angle between code and row, up to a factor of the row. */
+QV_INLINE void try_scales(fitting *fit, vf scales)
 {
     vf along = { 0 }, norm = { 0 };
 
-    for (size_t i = 0; i < dim; i++) {
-        vf size;
-        vi value;
-        size_of(x + i * LANES, &size);
-        values_of(&size, scales, top, &value);
-        vf g = __builtin_convertvector(value, vf) + 0.5f;
+    for (size_t i = 0; i < fit->dim; i++) {
+        vf size = size_of(fit->x + i * LANES);
+        vf g = __builtin_convertvector(values_of(size, scales, fit->top), vf) + 0.5f;
         along += g * size;
         norm += g * g;
     }
     vf quality = along * along / norm;
-    vi is_better = quality > *best;
-    take(best, &is_better, &quality);
-    take(best_scales, &is_better, scales);
+    vi is_better = quality > fit->best;
+    fit->best = choose(is_better, quality, fit->best);
+    fit->scales = choose(is_better, scales, fit->scales);
 }
 
-/* `n` scales evenly around the best one, `step` times the largest apart. */
-QV_INLINE void try_around(const float *x, size_t dim, float top, const vf *largest, float step, int n, vf *best,
-                          vf *best_scales)
+/* `n` scales on both sides of the best one, `step` apart. */
+QV_INLINE void try_around(fitting *fit, vf step, int n)
 {
-    vf centre = *best_scales;
-    for (int i = -n; i <= n; i++) {
-        if (i == 0)
-            continue;
-        vf scales = centre + *largest * (step * (float) i);
-        try_scales(x, dim, top, &scales, best, best_scales);
+    vf centre = fit->scales;
+    for (int i = 1; i <= n; i++) {
+        try_scales(fit, centre - step * (float) i);
+        try_scales(fit, centre + step * (float) i);
     }
 }
 
 /* The quality as a function of the scale is nearly smooth, with one broad top: a grid, then two finer ones around the best. */
-static void QV_NAME(fit)(const float *x, size_t dim, unsigned extra_bits, float *scales)
+QV_INLINE vf fit_lanes(const float *x, size_t dim, unsigned extra_bits)
 {
     enum { GRID = 12, AROUND = 2 };
-    float top = (float) ((1 << extra_bits) - 1), step = 1.0f / GRID;
-    vf most = { 0 }, best = { 0 }, best_scales = { 0 };
+    fitting fit = { .x = x, .dim = dim, .top = (float) ((1 << extra_bits) - 1) };
+    vf most = { 0 };
 
     for (size_t i = 0; i < dim; i++) {
-        vf size;
-        size_of(x + i * LANES, &size);
-        vi is_more = size > most;
-        take(&most, &is_more, &size);
+        vf size = size_of(x + i * LANES);
+        most = choose(size > most, size, most);
     }
-    vi is_zero = most == 0.0f;
-    vf one = (vf){ 0 } + 1.0f;
-    take(&most, &is_zero, &one);
-    vf largest = (top + 2.0f) / most;
-    for (int i = 1; i <= GRID; i++) {
-        vf some = largest * (step * (float) i);
-        try_scales(x, dim, top, &some, &best, &best_scales);
-    }
-    try_around(x, dim, top, &largest, step / (AROUND + 1), AROUND, &best, &best_scales);
-    try_around(x, dim, top, &largest, step / ((AROUND + 1) * (AROUND + 1)), AROUND, &best, &best_scales);
-    memcpy(scales, &best_scales, sizeof best_scales);
+    most = choose(most == 0.0f, (vf){ 0 } + 1.0f, most);
+    vf step = (fit.top + 2.0f) / (most * (float) GRID);
+    for (int i = 1; i <= GRID; i++)
+        try_scales(&fit, step * (float) i);
+    try_around(&fit, step * (1.0f / (AROUND + 1)), AROUND);
+    try_around(&fit, step * (1.0f / ((AROUND + 1) * (AROUND + 1))), AROUND);
+    return fit.scales;
+}
+
+static void QV_NAME(fit)(const float *x, size_t dim, unsigned extra_bits, float *scales)
+{
+    for (size_t lane = 0; lane < LANES; lane += WIDTH)
+        LOAD(vf, scales + lane) = fit_lanes(x + lane, dim, extra_bits);
 }
 
 static void QV_NAME(code)(const float *x, size_t dim, unsigned extra_bits, const float *scales, uint8_t *codes)
 {
     int32_t top = (1 << extra_bits) - 1;
-    vf by = LOAD(vf, scales);
 
-    for (size_t i = 0; i < dim; i++) {
-        vf size;
-        vi value;
-        size_of(x + i * LANES, &size);
-        values_of(&size, &by, (float) top, &value);
-        vi is_negative = LOAD(vi, x + i * LANES) < 0;
-        value ^= is_negative & top;
-        vb bytes = __builtin_convertvector(value, vb);
-        memcpy(codes + i * LANES, &bytes, sizeof bytes);
-    }
+    for (size_t i = 0; i < dim; i++, x += LANES, codes += LANES)
+        for (size_t lane = 0; lane < LANES; lane += WIDTH) {
+            vi value = values_of(size_of(x + lane), LOAD(vf, scales + lane), (float) top);
+            vbs bytes = __builtin_convertvector(value ^ ((LOAD(vi, x + lane) < 0) & top), vbs);
+            memcpy(codes + lane, &bytes, WIDTH);
+        }
 }
 
 static void QV_NAME(sign)(const float *x, size_t dim, uint8_t *out)
 {
-    for (size_t i = 0; i < dim; i += 8, out += LANES) {
-        vb bytes = { 0 };
-        for (unsigned bit = 0; bit < 8; bit++) {
-            vi is_positive = LOAD(vi, x + (i + bit) * LANES) >= 0; /* by the sign bit, so that -0 is negative */
-            bytes |= __builtin_convertvector(is_positive, vb) & (uint8_t) (1 << bit);
+    for (size_t i = 0; i < dim; i += 8, out += LANES)
+        for (size_t lane = 0; lane < LANES; lane += WIDTH) {
+            vi bits = { 0 };
+            for (int bit = 0; bit < 8; bit++) /* by the sign bit, so that -0 is negative */
+                bits |= (LOAD(vi, x + (i + (size_t) bit) * LANES + lane) >= 0) & (1 << bit);
+            vbs bytes = __builtin_convertvector(bits, vbs);
+            memcpy(out + lane, &bytes, WIDTH);
         }
-        memcpy(out, &bytes, sizeof bytes);
+}
+
+/* In single precision for a few components at a time, then in double. */
+enum { SUMS = 6, FEW = 8 };
+
+QV_INLINE void add_few(const float *rows, const float *z, const uint8_t *codes, int32_t top, vf sums[SUMS])
+{
+    for (size_t i = 0; i < FEW; i++) {
+        vf x = LOAD(vf, rows + i * LANES), other = LOAD(vf, z + i * LANES);
+        vi sign = (vi) x & INT32_MIN;
+        vf h = (vf) (sign | (vi) ((vf){ 0 } + 0.5f));
+        sums[0] += x * x;
+        sums[1] += x * other;
+        sums[2] += h * x;
+        sums[3] += h * other;
+        if (!codes)
+            continue;
+        vi value = __builtin_convertvector(LOAD(vbs, codes + i * LANES), vi) ^ ((sign != 0) & top);
+        vf g = (vf) (sign | (vi) (__builtin_convertvector(value, vf) + 0.5f));
+        sums[4] += g * x;
+        sums[5] += g * other;
     }
 }
 
-/* `size` with the sign of x. */
-QV_INLINE void with_sign(const vf *size, const vf *x, vf *out) { *out = (vf) ((vi) *size | ((vi) *x & INT32_MIN)); }
-
-QV_INLINE void sums_of_rows(const float *rows, const float *z, size_t dim, const uint8_t *codes, int32_t top,
-                            qv__rabitq_sums *sums)
+QV_INLINE void sum_rows(const float *x, const float *z, size_t dim, const uint8_t *codes, int32_t top,
+                        double all[SUMS][LANES])
 {
-    vd xx = { 0 }, xz = { 0 }, hx = { 0 }, hz = { 0 }, gx = { 0 }, gz = { 0 };
-
-    for (size_t i = 0; i < dim; i++) {
-        vf x = LOAD(vf, rows + i * LANES), size = (vf){ 0 } + 0.5f, h, g;
-        vd x_wide = __builtin_convertvector(x, vd), z_wide = __builtin_convertvector(LOAD(vf, z + i * LANES), vd);
-        with_sign(&size, &x, &h);
-        xx += x_wide * x_wide;
-        xz += x_wide * z_wide;
-        hx += __builtin_convertvector(h, vd) * x_wide;
-        hz += __builtin_convertvector(h, vd) * z_wide;
-        if (!codes)
-            continue;
-        vi value = __builtin_convertvector(LOAD(vb, codes + i * LANES), vi) ^ (((vi) x < 0) & top);
-        size += __builtin_convertvector(value, vf);
-        with_sign(&size, &x, &g);
-        gx += __builtin_convertvector(g, vd) * x_wide;
-        gz += __builtin_convertvector(g, vd) * z_wide;
-    }
-    memcpy(sums->xx, &xx, sizeof xx);
-    memcpy(sums->xz, &xz, sizeof xz);
-    memcpy(sums->hx, &hx, sizeof hx);
-    memcpy(sums->hz, &hz, sizeof hz);
-    memcpy(sums->gx, &gx, sizeof gx);
-    memcpy(sums->gz, &gz, sizeof gz);
+    for (size_t i = 0; i < dim; i += FEW)
+        for (size_t lane = 0; lane < LANES; lane += WIDTH) {
+            vf sums[SUMS] = { { 0 }, { 0 }, { 0 }, { 0 }, { 0 }, { 0 } };
+            add_few(x + i * LANES + lane, z + i * LANES + lane, codes ? codes + i * LANES + lane : NULL, top, sums);
+            for (size_t sum = 0; sum < SUMS; sum++)
+                for (size_t l = 0; l < WIDTH; l++)
+                    all[sum][lane + l] += (double) sums[sum][l];
+        }
 }
 
 static void QV_NAME(sum)(const float *x, const float *z, size_t dim, unsigned extra_bits, const uint8_t *codes,
                          qv__rabitq_sums *sums)
 {
+    double all[SUMS][LANES] = { { 0 } };
+
     if (codes)
-        sums_of_rows(x, z, dim, codes, (1 << extra_bits) - 1, sums);
+        sum_rows(x, z, dim, codes, (1 << extra_bits) - 1, all);
     else
-        sums_of_rows(x, z, dim, NULL, 0, sums);
+        sum_rows(x, z, dim, NULL, 0, all);
+    memcpy(sums, all, sizeof *sums);
 }
 
 const qv__kernels_rabitq QV_NAME(qv__kernels_rabitq) = {

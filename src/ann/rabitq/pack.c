@@ -23,13 +23,22 @@ void qv__rabitq_pack(const uint8_t *rows, size_t row_stride, size_t byte_stride,
     }
 }
 
+/* In words, since what follows reads more than a byte at a time: that would wait for stores of single bytes. */
 void qv__rabitq_unpack(const uint8_t *group, size_t n_bytes, size_t row, uint8_t *out)
 {
     unsigned shift = row < 16 ? 0 : 4;
     const uint8_t *at = group + place_of(row);
 
-    for (size_t b = 0; b < n_bytes; b++, at += QV_RABITQ_GROUP)
-        out[b] = (uint8_t) ((at[0] >> shift & 15) | (at[16] >> shift & 15) << 4);
+    for (size_t b = 0; b < n_bytes; b += 8) {
+        size_t n = n_bytes - b < 8 ? n_bytes - b : 8;
+        uint64_t word = 0;
+        for (size_t i = 0; i < n; i++, at += QV_RABITQ_GROUP)
+            word |= (uint64_t) ((at[0] >> shift & 15) | (at[16] >> shift & 15) << 4) << 8 * i;
+        if (n == 8)
+            memcpy(out + b, &word, 8);
+        else
+            memcpy(out + b, &word, n);
+    }
 }
 
 static void arrange_signs(const uint8_t *plain, size_t n_bytes, size_t n, uint8_t *out)

@@ -5,8 +5,13 @@
 #include "ann/rabitq/rabitq_private.h"
 #include "base/alloc.h"
 
-/* How sure lower bounds are, in standard deviations of an estimate: one in 1,400 is not below the distance. */
-#define DEVIATIONS 3.2
+/* How sure lower bounds are, in standard deviations of an estimate. By sign codes one row in 200 is nearer than its bound; it is lost
+ * only if it is a neighbour so far out that the bound is beyond the last one. More deviations let many more rows pass. By extended codes,
+ * whose errors are small, one in 1,400. */
+#define DEVIATIONS          2.6
+#define EXTENDED_DEVIATIONS 3.2
+/* The same for the sums of rounded table entries: one in 30,000. */
+#define TABLE_DEVIATIONS 4.0f
 
 void qv__rabitq_query_free(qv__code_query *base)
 {
@@ -53,11 +58,33 @@ static float sums_of_four(const float *x, float sums[16])
     return low;
 }
 
+/* How far entries are from the sums they stand for: of one table, or added up over all. */
+typedef struct rounding {
+    float mean, variance, worst;
+} rounding;
+
+static void quantise(const float sums[16], float step, float per_step, uint8_t table[16], rounding *all)
+{
+    float mean = 0, square = 0, worst = 0;
+
+    for (size_t j = 0; j < 16; j++) {
+        table[j] = (uint8_t) fminf(fmaxf(sums[j] * per_step + 0.5f, 0), 255);
+        float error = (float) table[j] * step - sums[j];
+        mean += error / 16;
+        square += error * error / 16;
+        worst = fmaxf(worst, fabsf(error));
+    }
+    all->mean += mean;
+    all->variance += fmaxf(square - mean * mean, 0);
+    all->worst += worst;
+}
+
 static void make_tables(qv__rabitq_query *query)
 {
     const float *x = qv__rabitq_operand(query);
     size_t dim = query->rabitq->base.dim;
-    float most = 0, total = 0, low = 0, error = 0, ranges = 0;
+    float most = 0, total = 0, low = 0, ranges = 0, sums[16];
+    rounding all = { 0, 0, 0 };
 
     for (size_t i = 0; i < dim; i += 4) {
         float range = fabsf(x[i]) + fabsf(x[i + 1]) + fabsf(x[i + 2]) + fabsf(x[i + 3]);
@@ -66,21 +93,20 @@ static void make_tables(qv__rabitq_query *query)
     }
     float step = most / 255, per_step = most > 0 ? 255 / most : 0;
     for (size_t i = 0; i < dim; i += 4) {
-        uint8_t *table = query->tables + 4 * i;
-        float sums[16], worst = 0;
         low += sums_of_four(x + i, sums);
         total += x[i] + x[i + 1] + x[i + 2] + x[i + 3];
-        for (size_t j = 0; j < 16; j++) {
-            float entry = fminf(fmaxf(sums[j] * per_step + 0.5f, 0), 255);
-            table[j] = (uint8_t) entry;
-            worst = fmaxf(worst, fabsf((float) table[j] * step - sums[j]));
-        }
-        error += worst;
+        quantise(sums, step, per_step, query->tables + 4 * i, &all);
     }
     query->step = step;
     query->low = low;
     query->total = total;
-    query->table_error = error + ranges * 1e-6f; /* and what the sums themselves are rounded by */
+    query->table_error = all.worst;
+    /* where bounds are a matter of deviations anyway, the roundings, which are independent, need not all be at their worst */
+    if (query->rabitq->at.error >= 0) {
+        query->low -= all.mean;
+        query->table_error = fminf(all.worst + fabsf(all.mean), TABLE_DEVIATIONS * sqrtf(all.variance));
+    }
+    query->table_error += ranges * 1e-6f; /* what the sums themselves are rounded by */
 }
 
 qv_status qv__rabitq_query_new(const qv__quantizer *quantizer, const float *raw, qv__code_query **out, qv_error *err)
@@ -128,12 +154,12 @@ static void enter_residual(qv__rabitq_query *query, const against *list, const f
     query->slope = (float) (2 / sqrt((double) dim));
     query->weight = 1;
     query->shift = is_dot ? -list->dot : list->far;
-    query->reach = 0;
+    query->reach = query->extended_reach = 0;
 }
 
 static void enter_raw(qv__rabitq_query *query, const against *list)
 {
-    float deviations = (float) (DEVIATIONS / QV_RABITQ_EPSILON);
+    float distance; /* that errors grow with */
 
     query->slope = 1;
     if (query->rabitq->base.metric == QV_METRIC_DOT) {
@@ -141,12 +167,14 @@ static void enter_raw(qv__rabitq_query *query, const against *list)
         float along = list->dot / list->norm;
         query->weight = isfinite(along) ? along : 0;
         query->shift = 1 - list->dot - query->weight;
-        query->reach = deviations * sqrtf(fmaxf(query->norm2 - query->weight * list->dot, 0));
+        distance = sqrtf(fmaxf(query->norm2 - query->weight * list->dot, 0));
     } else {
         query->weight = 1;
         query->shift = list->far;
-        query->reach = deviations * sqrtf(list->far);
+        distance = sqrtf(list->far);
     }
+    query->reach = (float) (DEVIATIONS / QV_RABITQ_EPSILON) * distance;
+    query->extended_reach = (float) (EXTENDED_DEVIATIONS / QV_RABITQ_EPSILON) * distance;
 }
 
 void qv__rabitq_enter_list(qv__code_query *base, const float *centroid, float centroid_distance, const float *extra)
@@ -169,6 +197,7 @@ void qv__rabitq_enter_list(qv__code_query *base, const float *centroid, float ce
         query->weight /= 2;
         query->shift /= 2;
         query->reach /= 2;
+        query->extended_reach /= 2;
     }
     query->line = (qv__rabitq_line){
         .step = query->slope * query->step,

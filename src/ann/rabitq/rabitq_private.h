@@ -28,7 +28,7 @@ static inline const qv__rabitq *qv__rabitq_of(const qv__quantizer *quantizer) { 
 
 /* ------------------------------------------------------------------ rotation (rotate.c) */
 
-/* `lanes` vectors, component by component: in[i * lanes + l]. */
+/* `lanes` vectors (1 or 16), component by component: in[i * lanes + l]. */
 void qv__rabitq_rotate(const qv__rabitq *rabitq, const float *in, size_t lanes, float *out);
 
 /* ------------------------------------------------------------------ layouts (pack.c) */
@@ -73,7 +73,7 @@ typedef struct qv__rabitq_query {
     float step, low, table_error;
     float total; /* sum of all components */
     /* Of the list: estimate = product * slope * (scale factor) + weight * (add factor) + shift; error = reach * (error factor). */
-    float slope, weight, shift, reach;
+    float slope, weight, shift, reach, extended_reach;
     qv__rabitq_line line;
     uint8_t *group, *signs, *values; /* scratch: a packed group, one row's sign codes, one row's extra codes */
 } qv__rabitq_query;

@@ -5,7 +5,7 @@
 
 #include "ann/rabitq/rabitq_private.h"
 
-enum { GROUPS = 8, ROWS = GROUPS * QV_RABITQ_GROUP }; /* looked at before the rows that pass are estimated */
+enum { GROUPS = 4, ROWS = GROUPS * QV_RABITQ_GROUP }; /* looked at before the rows that pass are estimated */
 
 static float load(const uint8_t *column, size_t row)
 {
@@ -45,8 +45,8 @@ static double error_of_extra(const qv__rabitq *rabitq, const uint8_t *const *col
     double length2 = scale * scale * dim / 4 - by_error * by_error * (dim - 1);
     double coded2 = (double) scale_extra * scale_extra * norm;
 
-    /* both are rounded to a few parts in a million */
-    return QV_RABITQ_EPSILON * sqrt((fmax(coded2 - length2, 0) + 2e-6 * coded2) / (dim - 1));
+    double across2 = coded2 > length2 ? coded2 - length2 : 0;
+    return QV_RABITQ_EPSILON * sqrt((across2 + 2e-6 * coded2) / (dim - 1)); /* rounded to a few parts in a million */
 }
 
 /* Of a row whose sign codes are in query->signs. `columns`: row after row, those of sign codes are not looked at. */
@@ -72,106 +72,181 @@ static estimate estimate_row(qv__rabitq_query *query, const uint8_t *const *colu
     } else if (at->error >= 0) {
         error = load(columns[at->error], row);
     }
-    return (estimate){ distance, distance - query->reach * error };
+    return (estimate){ distance, distance - (is_extended ? query->extended_reach : query->reach) * error };
+}
+
+/* ------------------------------------------------------------------ rows that pass */
+
+/* The rows of some groups that passed wait until the next groups have been scanned: by then what was prefetched of them is there. */
+typedef struct passed {
+    size_t n, rows[ROWS];
+    float least[ROWS];
+} passed;
+
+typedef struct scan {
+    qv__rabitq_query *query;
+    const qv__rabitq *rabitq;
+    const qv__code_list *list;
+    qv__candidates *candidates;
+    size_t n_packed; /* rows in packed groups, from the first on */
+    bool is_extended;
+    passed passed[2];
+    size_t latest; /* which of them */
+} scan;
+
+static void prefetch(const uint8_t *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i += 64)
+        __builtin_prefetch(bytes + i);
+}
+
+static void prefetch_row(const scan *s, size_t row)
+{
+    const qv__rabitq_columns *at = &s->rabitq->at;
+
+    __builtin_prefetch(&s->list->ids[row]);
+    if (!s->is_extended)
+        return;
+    prefetch(s->list->columns[at->extra] + row * s->rabitq->extra_width, s->rabitq->extra_width);
+    __builtin_prefetch(s->list->columns[at->add_extra] + row * sizeof(float));
+    __builtin_prefetch(s->list->columns[at->scale_extra] + row * sizeof(float));
+}
+
+/* What is looked at of all rows: four streams, each too short for the processor to foresee. */
+static void prefetch_rows(const scan *s, size_t first)
+{
+    const qv__rabitq_columns *at = &s->rabitq->at;
+    const uint8_t *const *columns = s->list->columns;
+    size_t n = first < s->list->n ? QV_MIN(s->list->n - first, ROWS) : 0;
+
+    prefetch(columns[at->signs] + first * s->rabitq->n_bytes, n * s->rabitq->n_bytes);
+    prefetch(columns[at->scale] + first * sizeof(float), n * sizeof(float));
+    prefetch(columns[at->add] + first * sizeof(float), n * sizeof(float));
+    if (at->error >= 0)
+        prefetch(columns[at->error] + first * sizeof(float), n * sizeof(float));
+}
+
+/* What rows must be below to be estimated. Without error factors the sign codes of extended ones tell nothing. */
+static float bar_of(const scan *s)
+{
+    return s->is_extended && s->rabitq->at.error < 0 ? INFINITY : s->candidates->threshold;
+}
+
+static void load_signs(const scan *s, size_t row)
+{
+    size_t n_bytes = s->rabitq->n_bytes, n_rest = s->list->n - s->n_packed;
+    const uint8_t *codes = s->list->columns[s->rabitq->at.signs];
+    uint8_t *signs = s->query->signs;
+
+    if (row < s->n_packed)
+        qv__rabitq_unpack(codes + row / QV_RABITQ_GROUP * QV_RABITQ_GROUP * n_bytes, n_bytes, row % QV_RABITQ_GROUP,
+                          signs);
+    else if (!s->rabitq->shape.is_packed)
+        memcpy(signs, codes + row * n_bytes, n_bytes);
+    else /* the rest of a packed list: byte column by byte column */
+        for (size_t b = 0; b < n_bytes; b++)
+            signs[b] = codes[s->n_packed * n_bytes + b * n_rest + (row - s->n_packed)];
+}
+
+static void offer(const scan *s, const passed *some)
+{
+    for (size_t i = 0; i < some->n; i++) {
+        if (!(some->least[i] <= bar_of(s))) /* it has fallen since */
+            continue;
+        load_signs(s, some->rows[i]);
+        estimate found = estimate_row(s->query, s->list->columns, some->rows[i]);
+        if (found.least <= s->candidates->threshold)
+            qv__candidates_offer(s->candidates, found.distance, found.least, s->list->ids[some->rows[i]]);
+    }
+}
+
+/* Takes the rows of groups that passed, the first of which begins at row `first`, and offers those of the groups before. */
+static void pass(scan *s, size_t first, size_t n_groups, const float *least, const uint32_t *passing)
+{
+    passed *latest = &s->passed[s->latest ^= 1];
+
+    latest->n = 0;
+    for (size_t g = 0; g < n_groups; g++)
+        for (uint32_t bits = passing[g]; bits; bits &= bits - 1) {
+            size_t i = g * QV_RABITQ_GROUP + (size_t) __builtin_ctz(bits);
+            latest->rows[latest->n] = first + i;
+            latest->least[latest->n++] = least[i];
+            prefetch_row(s, first + i);
+        }
+    offer(s, &s->passed[!s->latest]);
 }
 
 /* ------------------------------------------------------------------ lists */
 
-static void prefetch_row(const qv__rabitq *rabitq, const qv__code_list *list, size_t row)
+static const float *floats_at(const scan *s, int column, size_t row)
 {
-    const uint8_t *extra = list->columns[rabitq->at.extra] + row * rabitq->extra_width;
-    for (size_t i = 0; i < rabitq->extra_width; i += 64)
-        __builtin_prefetch(extra + i);
-    __builtin_prefetch(list->columns[rabitq->at.add_extra] + row * sizeof(float));
-    __builtin_prefetch(list->columns[rabitq->at.scale_extra] + row * sizeof(float));
-}
-
-/* What rows must be below to be estimated. Without error factors the sign codes of extended ones tell nothing. */
-static float bar_of(const qv__rabitq_query *query, const qv__candidates *candidates)
-{
-    bool is_blind = query->rabitq->at.error < 0 && query->rabitq->extra_bits > 0 && !query->is_fast;
-    return is_blind ? INFINITY : candidates->threshold;
-}
-
-/* Estimates and offers the rows of packed groups that passed; the first group begins at row `first`. */
-static void offer_passing(qv__rabitq_query *query, const qv__code_list *list, const uint8_t *groups, size_t first,
-                          size_t n_groups, const float *least, const uint32_t *passing, qv__candidates *candidates)
-{
-    const qv__rabitq *rabitq = query->rabitq;
-
-    if (rabitq->extra_bits > 0 && !query->is_fast)
-        for (size_t g = 0; g < n_groups; g++)
-            for (uint32_t bits = passing[g]; bits; bits &= bits - 1)
-                prefetch_row(rabitq, list, first + g * QV_RABITQ_GROUP + (size_t) __builtin_ctz(bits));
-    for (size_t g = 0; g < n_groups; g++)
-        for (uint32_t bits = passing[g]; bits; bits &= bits - 1) {
-            size_t i = (size_t) __builtin_ctz(bits), row = first + g * QV_RABITQ_GROUP + i;
-            if (!(least[g * QV_RABITQ_GROUP + i] <= bar_of(query, candidates))) /* it has fallen since */
-                continue;
-            qv__rabitq_unpack(groups + g * rabitq->n_bytes * QV_RABITQ_GROUP, rabitq->n_bytes, i, query->signs);
-            estimate found = estimate_row(query, list->columns, row);
-            qv__candidates_offer(candidates, found.distance, found.least, list->ids[row]);
-        }
+    return (const float *) (const void *) (s->list->columns[column] + row * sizeof(float)); /* at any alignment */
 }
 
 /* Groups as they lie in the list. */
-static void scan_groups(qv__rabitq_query *query, const qv__code_list *list, size_t first, size_t n_groups,
-                        qv__candidates *candidates)
+static void scan_groups(scan *s, size_t first, size_t n_groups)
 {
-    const qv__rabitq *rabitq = query->rabitq;
-    const qv__rabitq_columns *at = &rabitq->at;
-    const uint8_t *groups = list->columns[at->signs] + first * rabitq->n_bytes;
-    const uint8_t *const *columns = list->columns;
+    const qv__rabitq_columns *at = &s->rabitq->at;
     qv__rabitq_factors factors = {
-        .scale = (const float *) (const void *) (columns[at->scale] + first * sizeof(float)),
-        .add = (const float *) (const void *) (columns[at->add] + first * sizeof(float)),
-        .error = at->error < 0 ? NULL : (const float *) (const void *) (columns[at->error] + first * sizeof(float)),
+        .scale = floats_at(s, at->scale, first),
+        .add = floats_at(s, at->add, first),
+        .error = at->error < 0 ? NULL : floats_at(s, at->error, first),
     };
     float least[ROWS];
     uint32_t passing[GROUPS];
 
-    rabitq->kernels->scan(groups, rabitq->n_bytes, n_groups, query->tables, &query->line, &factors,
-                          bar_of(query, candidates), least, passing);
-    offer_passing(query, list, groups, first, n_groups, least, passing, candidates);
+    s->rabitq->kernels->scan(s->list->columns[at->signs] + first * s->rabitq->n_bytes, s->rabitq->n_bytes, n_groups,
+                             s->query->tables, &s->query->line, &factors, bar_of(s), least, passing);
+    pass(s, first, n_groups, least, passing);
 }
 
 /* Up to 32 rows that are not packed in the list: they are packed here. */
-static void scan_rest(qv__rabitq_query *query, const qv__code_list *list, size_t first, size_t n,
-                      qv__candidates *candidates)
+static void scan_rest(scan *s, size_t first, size_t n)
 {
-    const qv__rabitq *rabitq = query->rabitq;
+    const qv__rabitq *rabitq = s->rabitq;
     const qv__rabitq_columns *at = &rabitq->at;
-    const uint8_t *codes = list->columns[at->signs] + first * rabitq->n_bytes;
+    const uint8_t *codes = s->list->columns[at->signs] + first * rabitq->n_bytes;
     float scale[QV_RABITQ_GROUP] = { 0 }, add[QV_RABITQ_GROUP] = { 0 }, error[QV_RABITQ_GROUP] = { 0 };
     float least[QV_RABITQ_GROUP];
     uint32_t passing;
 
     if (rabitq->shape.is_packed)
-        rabitq->kernels->pack_columns(codes, rabitq->n_bytes, n, query->group);
+        rabitq->kernels->pack_columns(codes, rabitq->n_bytes, n, s->query->group);
     else
-        qv__rabitq_pack(codes, rabitq->n_bytes, 1, rabitq->n_bytes, n, query->group);
-    memcpy(scale, list->columns[at->scale] + first * sizeof *scale, n * sizeof *scale);
-    memcpy(add, list->columns[at->add] + first * sizeof *add, n * sizeof *add);
+        qv__rabitq_pack(codes, rabitq->n_bytes, 1, rabitq->n_bytes, n, s->query->group);
+    memcpy(scale, floats_at(s, at->scale, first), n * sizeof *scale);
+    memcpy(add, floats_at(s, at->add, first), n * sizeof *add);
     if (at->error >= 0)
-        memcpy(error, list->columns[at->error] + first * sizeof *error, n * sizeof *error);
+        memcpy(error, floats_at(s, at->error, first), n * sizeof *error);
     qv__rabitq_factors factors = { scale, add, error };
-    rabitq->kernels->scan(query->group, rabitq->n_bytes, 1, query->tables, &query->line, &factors,
-                          bar_of(query, candidates), least, &passing);
+    rabitq->kernels->scan(s->query->group, rabitq->n_bytes, 1, s->query->tables, &s->query->line, &factors, bar_of(s),
+                          least, &passing);
     if (n < QV_RABITQ_GROUP)
         passing &= ((uint32_t) 1 << n) - 1;
-    offer_passing(query, list, query->group, first, 1, least, &passing, candidates);
+    pass(s, first, 1, least, &passing);
 }
 
 void qv__rabitq_scan(qv__code_query *base, const qv__code_list *list, qv__candidates *candidates)
 {
     qv__rabitq_query *query = (qv__rabitq_query *) base;
-    bool is_packed = query->rabitq->shape.is_packed;
-    size_t n_packed = is_packed ? list->n / QV_RABITQ_GROUP * QV_RABITQ_GROUP : 0;
+    scan s; /* not initialised as a whole: most of it is room */
 
-    for (size_t row = 0; row < n_packed; row += ROWS)
-        scan_groups(query, list, row, QV_MIN(n_packed - row, ROWS) / QV_RABITQ_GROUP, candidates);
-    for (size_t row = n_packed; row < list->n; row += QV_RABITQ_GROUP)
-        scan_rest(query, list, row, QV_MIN(list->n - row, QV_RABITQ_GROUP), candidates);
+    s.query = query;
+    s.rabitq = query->rabitq;
+    s.list = list;
+    s.candidates = candidates;
+    s.n_packed = s.rabitq->shape.is_packed ? list->n / QV_RABITQ_GROUP * QV_RABITQ_GROUP : 0;
+    s.is_extended = s.rabitq->extra_bits > 0 && !query->is_fast;
+    s.latest = 0;
+    s.passed[0].n = 0;
+    prefetch_rows(&s, 0);
+    for (size_t row = 0; row < s.n_packed; row += ROWS) {
+        prefetch_rows(&s, row + ROWS);
+        scan_groups(&s, row, QV_MIN(s.n_packed - row, ROWS) / QV_RABITQ_GROUP);
+    }
+    for (size_t row = s.n_packed; row < list->n; row += QV_RABITQ_GROUP)
+        scan_rest(&s, row, QV_MIN(list->n - row, QV_RABITQ_GROUP));
+    offer(&s, &s.passed[s.latest]);
 }
 
 void qv__rabitq_distances(qv__code_query *base, const uint8_t *const *plain, const uint32_t *rows, size_t n, float *out)
