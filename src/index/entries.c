@@ -15,7 +15,11 @@ const qv__index_method *qv__entry_kind(const qv__index_entry *entry)
                 kind = qv__index_method_of(QV_INDEX_BTREE);
             else if (strcmp(entry->files[i].path, "bitmap_page_lookup.lance") == 0)
                 kind = qv__index_method_of(QV_INDEX_BITMAP);
+            else if (strcmp(entry->files[i].path, "index.idx") == 0)
+                kind = qv__index_method_of(QV_INDEX_VECTOR);
     }
+    if (kind && kind->of_entry)
+        kind = kind->of_entry(entry);
     return kind && entry->n_fields == 1 && entry->index_version <= kind->max_version ? kind : NULL;
 }
 
@@ -83,6 +87,14 @@ void qv__logical_list_clear(qv__logical_list *list)
     *list = (qv__logical_list){ 0 };
 }
 
+/* Segments of one index are of one kind, though the entry of one may say less of it than another's. */
+static const qv__index_method *join_kinds(const qv__index_method *a, const qv__index_method *b)
+{
+    if (a == b || (a && b && b->kind == QV_INDEX_VECTOR && a->of_entry == b->of_entry))
+        return a;
+    return a && b && a->kind == QV_INDEX_VECTOR && a->of_entry == b->of_entry ? b : NULL;
+}
+
 static void add_entry(qv__logical_list *list, const qv__index_entry **at)
 {
     const qv__index_entry *entry = *at;
@@ -96,7 +108,8 @@ static void add_entry(qv__logical_list *list, const qv__index_entry **at)
         return;
     }
     last->n++;
-    if (last->kind != kind || last->field != field) { /* segments that do not fit together */
+    last->kind = join_kinds(last->kind, kind);
+    if (!last->kind || last->field != field) { /* segments that do not fit together */
         last->kind = NULL;
         last->field = last->field == field ? field : -1;
     }

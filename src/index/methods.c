@@ -2,11 +2,16 @@
 #include <strings.h>
 
 #include "index/scalar/scalar.h"
+#include "index/vector/vector.h"
 
 /* Exact kinds first: of several indices on one column a condition takes the first that can answer it. */
-static const qv__index_method *const kinds[] = { &qv__btree_kind,   &qv__bitmap_kind,      &qv__label_list_kind,
+static const qv__index_method *const kinds[] = { &qv__btree_kind, &qv__bitmap_kind, &qv__label_list_kind,
                                                  &qv__zonemap_kind, &qv__bloomfilter_kind, &qv__ngram_kind,
-                                                 &qv__json_kind };
+                                                 &qv__json_kind,
+                                                 /* the first of one type_url is asked which it is */
+                                                 &qv__vector_method, &qv__ivf_flat_method, &qv__ivf_sq_method,
+                                                 &qv__ivf_pq_method, &qv__ivf_rq_method, &qv__ivf_hnsw_flat_method,
+                                                 &qv__ivf_hnsw_sq_method, &qv__ivf_hnsw_pq_method };
 
 const qv__index_method *qv__index_method_at(size_t i) { return i < QV_COUNT_OF(kinds) ? kinds[i] : NULL; }
 

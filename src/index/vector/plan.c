@@ -1,0 +1,535 @@
+/* The vector index of a snapshot made ready: which index answers, its segments, what each covers; and a search over all of them. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/pool.h"
+#include "index/index_private.h"
+#include "index/vector/search.h"
+
+typedef struct plan_segment {
+    const qv__index_entry *entry; /* the snapshot's */
+    qv__open_segment *opened;
+    bool *covered;
+} plan_segment;
+
+struct qv__vector_plan {
+    qv__snapshot *snapshot;
+    char *name;
+    qv_metric metric;
+    const qv__vector_model *model; /* of the first segment; the others are alike */
+    bool by_address;
+    size_t n;
+    plan_segment *segments;
+    bool *covered; /* by any of them */
+    uint64_t rows;
+};
+
+/* ------------------------------------------------------------------ which index answers */
+
+void qv__vector_plan_free(qv__vector_plan *plan)
+{
+    if (!plan)
+        return;
+    for (size_t i = 0; i < plan->n; i++) {
+        qv__open_segment_unref(plan->segments[i].opened);
+        qv__free(plan->segments[i].covered);
+    }
+    qv__free(plan->segments);
+    qv__free(plan->covered);
+    qv__free(plan->name);
+    qv__snapshot_unref(plan->snapshot);
+    qv__free(plan);
+}
+
+static const qv__vector_segment *segment_of(const plan_segment *s)
+{
+    return (const qv__vector_segment *) s->opened->segment;
+}
+
+typedef struct wanted {
+    qv__snapshot *snapshot;
+    const qv__type *type; /* of the column */
+    int32_t field;
+    const char *name; /* NULL: any */
+    qv_metric metric;
+    size_t dim;
+    const char *reason;
+} wanted;
+
+static bool is_candidate(const wanted *w, const qv__logical_index *index)
+{
+    bool is_vector = index->kind && index->kind->of_entry == qv__vector_method.of_entry;
+
+    return is_vector && index->field == w->field && (!w->name || strcmp(index->name, w->name) == 0);
+}
+
+static bool is_newer(const qv__logical_index *a, const qv__logical_index *b)
+{
+    const qv__index_entry *x = a->entries[a->n - 1], *y = b->entries[b->n - 1];
+
+    return x->created_at_ms != y->created_at_ms ? x->created_at_ms > y->created_at_ms
+                                                : x->dataset_version > y->dataset_version;
+}
+
+/* The segments that a search goes through must agree on what a distance is. */
+static bool fits(const wanted *w, const qv__vector_plan *plan, const qv__vector_model *model, const char **reason)
+{
+    size_t dim = model->element == QV_EL_BITS ? model->dim / 8 : model->dim;
+
+    if (dim != w->dim)
+        *reason = "the index is over vectors of another dimension";
+    else if (w->metric != QV_METRIC_AUTO && w->metric != model->metric)
+        *reason = "the index was built for another metric";
+    else if (plan->model && (plan->model->metric != model->metric || plan->model->element != model->element))
+        *reason = "segments of the index do not fit together";
+    else
+        return true;
+    return false;
+}
+
+/* Adds an entry to the plan when it covers something and can be opened. */
+static qv_status add_segment(wanted *w, qv__vector_plan *plan, const qv__logical_index *index, size_t i, qv_error *err)
+{
+    qv_status st = QV_OK;
+    plan_segment s = { .entry = index->entries[i] };
+    size_t n;
+
+    if (!s.entry->n_fragments) /* may have no files */
+        return QV_OK;
+    QV_CHECK(qv__entry_coverage(w->snapshot, s.entry, NULL, &s.covered, &n, err));
+    if (!n)
+        goto done;
+    w->reason = "the files of the index cannot be used";
+    QV_CHECK(qv__segment_open(w->snapshot, s.entry, index->kind, w->type, &s.opened, err));
+    if (!s.opened || !fits(w, plan, qv__vector_segment_model(segment_of(&s)), &w->reason))
+        goto done;
+    plan->segments[plan->n++] = s;
+    plan->model = qv__vector_segment_model(segment_of(&s));
+    plan->rows += qv__vector_segment_rows(segment_of(&s));
+    for (size_t f = 0; f < qv__snapshot_n_fragments(w->snapshot); f++)
+        plan->covered[f] |= s.covered[f];
+    return QV_OK;
+done:
+    qv__open_segment_unref(s.opened);
+    qv__free(s.covered);
+    return st;
+}
+
+static qv_status try_index(wanted *w, const qv__logical_index *index, qv__vector_plan **out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__vector_plan *plan = NULL;
+
+    *out = NULL;
+    QV_CHECK(QV_NEW(&plan, 1, err));
+    plan->snapshot = qv__snapshot_ref(w->snapshot);
+    plan->name = qv__strdup(index->name);
+    if (!plan->name)
+        QV_CHECK(qv__fail_nomem(err, strlen(index->name)));
+    QV_CHECK(QV_NEW(&plan->segments, index->n, err));
+    QV_CHECK(QV_NEW(&plan->covered, qv__snapshot_n_fragments(w->snapshot), err));
+    w->reason = "the index covers no fragment";
+    for (size_t i = 0; i < index->n; i++)
+        QV_CHECK(add_segment(w, plan, index, i, err));
+    if (!plan->n)
+        goto done;
+    plan->metric = plan->model->metric;
+    plan->by_address = qv__entry_has_addresses(w->snapshot, index->entries[0], index->kind);
+    *out = plan;
+    plan = NULL;
+done:
+    qv__vector_plan_free(plan);
+    return st;
+}
+
+/* The newest index first; one that does not fit gives way to the next. */
+static qv_status choose(wanted *w, const qv__logical_list *list, qv__vector_plan **out, qv_error *err)
+{
+    const qv__logical_index *last = NULL;
+
+    for (;;) {
+        const qv__logical_index *best = NULL;
+        for (size_t i = 0; i < list->n; i++) {
+            const qv__logical_index *index = &list->items[i];
+            bool is_next = !last || is_newer(last, index) || (!is_newer(index, last) && index > last);
+            if (is_candidate(w, index) && is_next && (!best || is_newer(index, best)))
+                best = index;
+        }
+        if (!best)
+            return QV_OK;
+        QV_TRY(try_index(w, best, out, err));
+        if (*out)
+            return QV_OK;
+        last = best;
+    }
+}
+
+qv_status qv__vector_plan_new(qv__snapshot *snapshot, int32_t field, const char *name, qv_metric metric, size_t dim,
+                              qv__vector_plan **out, const char **reason, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__logical_list list = { 0 };
+    qv__indexed_field indexed = { 0 };
+    qv__vector_plan *plan = NULL;
+    bool found;
+    wanted w = { .snapshot = snapshot, .field = field, .name = name, .metric = metric, .dim = dim };
+
+    w.reason = name ? "the column has no vector index of that name" : "the column has no vector index";
+    QV_CHECK(qv__logical_indices(snapshot, &list, err));
+    QV_CHECK(qv__field_by_id(snapshot, field, &indexed, &found, err));
+    if (found) {
+        w.type = indexed.leaf->type;
+        QV_CHECK(choose(&w, &list, &plan, err));
+    }
+    if (reason)
+        *reason = plan ? NULL : w.reason;
+    *out = plan;
+done:
+    qv__indexed_field_clear(&indexed);
+    qv__logical_list_clear(&list);
+    return st;
+}
+
+const char *qv__vector_plan_name(const qv__vector_plan *plan) { return plan->name; }
+qv_metric qv__vector_plan_metric(const qv__vector_plan *plan) { return plan->metric; }
+const bool *qv__vector_plan_covered(const qv__vector_plan *plan) { return plan->covered; }
+bool qv__vector_plan_by_address(const qv__vector_plan *plan) { return plan->by_address; }
+uint64_t qv__vector_plan_rows(const qv__vector_plan *plan) { return plan->rows; }
+bool qv__vector_plan_is_multi(const qv__vector_plan *plan) { return plan->model->is_multi; }
+
+/* ------------------------------------------------------------------ masks of segments */
+
+/* Files may hold rows of fragments that their entry does not name any more, and another segment may own those: with several segments each
+ * is asked for rows of its own fragments alone. Row ids do not tell their fragment; there the better of two hits is kept. */
+typedef struct own_mask {
+    qv__key_mask mask;
+    qv__key_span *spans;
+    size_t n, capacity;
+} own_mask;
+
+static qv_status add_span(own_mask *own, uint64_t first, uint64_t n, const uint8_t *bits, qv_error *err)
+{
+    QV_TRY(QV_GROW(&own->spans, &own->capacity, own->n + 1, err));
+    own->spans[own->n++] = (qv__key_span){ first, n, bits };
+    return QV_OK;
+}
+
+/* Spans of keys lie within fragments. */
+static qv_status own_spans(const qv__vector_plan *plan, const bool *covered, const qv__key_mask *mask, own_mask *own,
+                           qv_error *err)
+{
+    if (mask) {
+        for (size_t i = 0; i < mask->n_spans; i++) {
+            const qv__key_span *span = &mask->spans[i];
+            size_t at = qv__fragment_position(plan->snapshot, span->first >> 32);
+            if (at != SIZE_MAX && covered[at])
+                QV_TRY(add_span(own, span->first, span->n, span->bits, err));
+        }
+        return QV_OK;
+    }
+    for (size_t f = 0; f < qv__snapshot_n_fragments(plan->snapshot); f++) {
+        const qv__fragment *fragment = qv__snapshot_fragment(plan->snapshot, f);
+        if (covered[f])
+            QV_TRY(add_span(own, fragment->id << 32, fragment->physical_rows, NULL, err));
+    }
+    return QV_OK;
+}
+
+static qv_status search_segment(const qv__vector_plan *plan, const plan_segment *s, const qv__vector_request *request,
+                                qv__candidates *candidates, qv__vector_counters *counters, qv_error *err)
+{
+    qv_status st = QV_OK;
+    own_mask own = { 0 };
+    bool is_narrowed = plan->n > 1 && plan->by_address;
+
+    if (is_narrowed) {
+        QV_CHECK(own_spans(plan, s->covered, request->mask, &own, err));
+        own.mask = (qv__key_mask){ own.n, own.spans };
+    }
+    for (size_t q = 0; q < request->n; q++) {
+        candidates[q].mask = is_narrowed ? &own.mask : request->mask;
+        candidates[q].mask_hint = 0;
+    }
+    st = qv__vector_segment_search((qv__vector_segment *) s->opened->segment, request, candidates, counters, err);
+    if (st == QV_CORRUPT || st == QV_UNSUPPORTED) /* the next plan does without it */
+        qv__segment_forget(plan->snapshot, s->entry, err);
+done:
+    for (size_t q = 0; q < request->n; q++)
+        candidates[q].mask = NULL;
+    qv__free(own.spans);
+    return st;
+}
+
+/* ------------------------------------------------------------------ how many candidates */
+
+/* Do estimates come with bounds that hold, so that the best rows by true distance are found for sure among those that were scanned? Scalar
+ * codes have such bounds too, but they are so wide that measuring some rows more costs less than measuring all within them. */
+static bool is_bounded(const qv__vector_model *m)
+{
+    return m->kind->code == QV_CODE_RQ && m->quantizer->class->has_bounds &&
+           qv__rabitq_shape_of(m->quantizer)->has_errors;
+}
+
+/* Candidates per row that is wanted, when nothing was said and nothing measured: by what codes lose. */
+static size_t default_refine(const qv__vector_model *m)
+{
+    switch (m->kind->code) {
+    case QV_CODE_FLAT:
+        return 1;
+    case QV_CODE_SQ:
+        return 2;
+    default:
+        return 10;
+    }
+}
+
+static size_t refine_of(const qv__vector_model *m, const qv__vector_request *r)
+{
+    const qv__tuned_step *step = qv__tuned_step_of(&m->tuning, r->mode);
+
+    if (r->refine_factor || !r->exact)
+        return QV_MAX(r->refine_factor, 1);
+    return step && step->refine ? step->refine : default_refine(m);
+}
+
+typedef struct query_run {
+    const qv__vector_plan *plan;
+    const qv__vector_request *request;
+    qv__vector_request inner; /* queries of unit length for cosine */
+    float *units;
+    bool *is_dead;         /* per query: it can match nothing */
+    bool is_bounded;       /* candidates measure true distances themselves */
+    bool is_measured;      /* true distances are measured at the end */
+    bool bounds_estimates; /* lower and upper hold for what candidates keep */
+    size_t capacity, width;
+    qv__candidates *candidates;
+    qv__hit *hits;
+    size_t *counts;
+} query_run;
+
+/* A query without direction matches nothing under cosine. */
+static qv_status make_units(query_run *run, qv_error *err)
+{
+    const qv__vector_request *r = run->request;
+
+    QV_TRY(QV_NEW(&run->is_dead, r->n, err));
+    if (run->plan->metric != QV_METRIC_COSINE)
+        return QV_OK;
+    QV_TRY(qv__new((void **) &run->units, r->n, r->dim * sizeof(float), err));
+    for (size_t q = 0; q < r->n; q++) {
+        const float *from = (const float *) r->queries + q * r->dim;
+        float *to = run->units + q * r->dim;
+        double square = 0;
+        for (size_t i = 0; i < r->dim; i++)
+            square += (double) from[i] * (double) from[i];
+        double scale = 1 / sqrt(square);
+        run->is_dead[q] = !isfinite(scale);
+        for (size_t i = 0; i < r->dim && !run->is_dead[q]; i++)
+            to[i] = (float) (from[i] * scale);
+    }
+    run->inner.queries = run->units;
+    return QV_OK;
+}
+
+static void decide(query_run *run)
+{
+    const qv__vector_request *r = run->request;
+    const qv__vector_model *m = run->plan->model;
+    bool is_bounded_everywhere = true;
+
+    for (size_t i = 0; i < run->plan->n; i++)
+        is_bounded_everywhere &= is_bounded(qv__vector_segment_model(segment_of(&run->plan->segments[i])));
+    run->is_bounded = r->exact && !r->refine_factor && is_bounded_everywhere;
+    run->is_measured = r->exact && !run->is_bounded;
+    run->bounds_estimates = !run->is_measured || m->kind->code == QV_CODE_FLAT;
+    run->capacity = run->is_bounded ? r->k : (size_t) r->k * refine_of(m, r);
+    if (run->is_measured && !r->refine_factor && m->kind->code != QV_CODE_FLAT)
+        run->capacity = QV_MAX(run->capacity, (size_t) r->k + 20);
+    run->width = r->exact ? r->k : run->capacity;
+}
+
+static void run_clear(query_run *run)
+{
+    for (size_t q = 0; run->candidates && q < run->request->n; q++)
+        qv__candidates_clear(&run->candidates[q]);
+    qv__free(run->candidates);
+    qv__free(run->units);
+    qv__free(run->is_dead);
+    qv__free(run->hits);
+    qv__free(run->counts);
+}
+
+/* ------------------------------------------------------------------ a search */
+
+static qv_status scan_segments(query_run *run, qv__vector_counters *counters, qv_error *err)
+{
+    const qv__vector_request *r = run->request;
+
+    for (size_t q = 0; q < r->n; q++) {
+        qv__candidates *c = &run->candidates[q];
+        qv__candidates_clear(c);
+        QV_TRY(qv__candidates_init(c, run->is_dead[q] ? 0 : run->capacity, run->is_bounded ? r->exact : NULL, q, NULL,
+                                   err));
+        if (run->bounds_estimates && r->has_lower)
+            c->lower = r->lower;
+        if (run->bounds_estimates && r->has_upper)
+            c->upper = r->upper;
+    }
+    for (size_t i = 0; i < run->plan->n; i++)
+        QV_TRY(search_segment(run->plan, &run->plan->segments[i], &run->inner, run->candidates, counters, err));
+    return QV_OK;
+}
+
+static int compare_hits(const void *a, const void *b)
+{
+    const qv__hit *x = a, *y = b;
+
+    return x->distance != y->distance ? (x->distance > y->distance) - (x->distance < y->distance)
+                                      : (x->id > y->id) - (x->id < y->id);
+}
+
+/* True distances of the kept rows; those out of range are gone. */
+static size_t measure(const query_run *run, size_t q, qv__hit *hits, size_t n, uint64_t *keys, float *distances)
+{
+    const qv__vector_request *r = run->request;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++)
+        keys[i] = hits[i].id;
+    r->exact->distances(r->exact->ctx, q, keys, n, distances);
+    for (size_t i = 0; i < n; i++)
+        if (!isnan(distances[i]) && !(r->has_lower && distances[i] < r->lower) &&
+            !(r->has_upper && distances[i] >= r->upper))
+            hits[kept++] = (qv__hit){ distances[i], keys[i] };
+    if (kept)
+        qsort(hits, kept, sizeof *hits, compare_hits);
+    return kept;
+}
+
+/* A row that two segments hold is one row; of a multivector each vector counts. */
+static size_t drop_repeated(const query_run *run, qv__hit *hits, size_t n)
+{
+    size_t kept = 0;
+
+    if (run->plan->n < 2 || run->plan->model->is_multi)
+        return n;
+    for (size_t i = 0; i < n && kept < run->width; i++) {
+        bool is_repeated = false;
+        for (size_t j = 0; j < kept && !is_repeated; j++)
+            is_repeated = hits[j].id == hits[i].id;
+        if (!is_repeated)
+            hits[kept++] = hits[i];
+    }
+    return kept;
+}
+
+static qv_status finish_query(void *ctx, size_t q, qv_error *err)
+{
+    query_run *run = ctx;
+    qv_status st = QV_OK;
+    const qv__hit *found;
+    size_t n = qv__candidates_finish(&run->candidates[q], &found);
+    qv__hit *hits = NULL;
+    uint64_t *keys = NULL;
+    float *distances = NULL;
+
+    QV_CHECK(QV_NEW(&hits, n, err));
+    if (n)
+        memcpy(hits, found, n * sizeof *hits);
+    if (run->is_measured) {
+        QV_CHECK(QV_NEW(&keys, n, err));
+        QV_CHECK(QV_NEW(&distances, n, err));
+        n = measure(run, q, hits, n, keys, distances);
+    }
+    n = QV_MIN(drop_repeated(run, hits, n), run->width);
+    if (n)
+        memcpy(run->hits + q * run->width, hits, n * sizeof *hits);
+    run->counts[q] = n;
+done:
+    qv__free(hits);
+    qv__free(keys);
+    qv__free(distances);
+    return st;
+}
+
+/* Rows below the lower bound take room among candidates that are measured only at the end: there must be more of them. */
+static bool wants_more(const query_run *run)
+{
+    if (run->bounds_estimates || !run->request->has_lower)
+        return false;
+    for (size_t q = 0; q < run->request->n; q++)
+        if (run->counts[q] < run->request->k && run->candidates[q].n >= run->capacity && !run->is_dead[q])
+            return true;
+    return false;
+}
+
+static void count(const query_run *run, qv__vector_counters *counters)
+{
+    for (size_t q = 0; q < run->request->n; q++) {
+        counters->offered += run->candidates[q].offered;
+        counters->measured += run->is_measured ? run->candidates[q].n : run->candidates[q].measured;
+    }
+}
+
+static qv_status run_all(query_run *run, qv__vector_counters *counters, qv_error *err)
+{
+    const qv__vector_request *r = run->request;
+
+    decide(run);
+    QV_TRY(make_units(run, err));
+    QV_TRY(QV_NEW(&run->candidates, r->n, err));
+    QV_TRY(qv__new((void **) &run->hits, r->n, run->width * sizeof *run->hits, err));
+    QV_TRY(QV_NEW(&run->counts, r->n, err));
+    for (;;) {
+        QV_TRY(scan_segments(run, counters, err));
+        QV_TRY(qv__parallel_for(r->n, qv__job_threads(r->job), finish_query, run, err));
+        count(run, counters);
+        if (!wants_more(run))
+            return QV_OK;
+        run->capacity *= 4;
+    }
+}
+
+qv_status qv__vector_search(const qv__vector_plan *plan, const qv__vector_request *request, qv__hit **hits,
+                            size_t *width, size_t **counts, qv__vector_counters *counters, qv_error *err)
+{
+    query_run run = { .plan = plan, .request = request, .inner = *request };
+    qv__vector_counters spent = { 0 };
+
+    qv_status st = run_all(&run, &spent, err);
+    if (st == QV_OK) {
+        *hits = run.hits;
+        *width = run.width;
+        *counts = run.counts;
+        run.hits = NULL;
+        run.counts = NULL;
+        if (counters)
+            *counters = spent;
+    }
+    run_clear(&run);
+    return st;
+}
+
+/* ------------------------------------------------------------------ explain */
+
+qv_status qv__vector_plan_print(const qv__vector_plan *plan, const qv__vector_request *request, qv__buffer *out,
+                                qv_error *err)
+{
+    const qv__vector_model *m = plan->model;
+    qv__probe_policy policy = qv__probe_policy_of(m, request);
+    query_run run = { .plan = plan, .request = request };
+    size_t lists = 0;
+
+    decide(&run);
+    for (size_t i = 0; i < plan->n; i++)
+        lists += qv__vector_segment_model(segment_of(&plan->segments[i]))->n_lists;
+    QV_TRY(qv__buffer_printf(out, err,
+                             "ANNIvfPartition: lists=%zu, minimum_probes=%zu, maximum_probes=%zu, segments=%zu", lists,
+                             policy.least, policy.limit, plan->n));
+    QV_TRY(qv__buffer_printf(out, err, "; ANNSubIndex: name=%s, type=%s, metric=%s, k=%zu", plan->name, m->kind->name,
+                             qv__vector_metric_name(plan->metric), request->k));
+    if (run.is_bounded)
+        return qv__buffer_printf(out, err, ", measured=within bounds");
+    return qv__buffer_printf(out, err, ", candidates=%zu, measured=%s", run.capacity,
+                             run.is_measured ? "at the end" : "not");
+}

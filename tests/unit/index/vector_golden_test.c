@@ -1,0 +1,373 @@
+/* Vector indices of the reference implementation: what it answers from them, Quiver finds in them. */
+#include "qvt_index.h"
+
+#include <math.h>
+
+#include "base/alloc.h"
+#include "base/float16.h"
+#include "index/vector/vector.h"
+
+#define FOLDER QVT_SOURCE_DIR "/tests/golden/indices"
+#define MOST_K 64
+
+static qv_error err;
+static float vectors[8][64];
+static uint8_t bits[8][64];
+
+/* ------------------------------------------------------------------ the table's own vectors */
+
+typedef struct rows {
+    size_t n, dim;
+    uint64_t *keys;
+    double *values; /* n x dim */
+    bool *is_covered;
+    qv_metric metric;
+    const double *query;
+} rows;
+
+static void read_fragment(qv__snapshot *snapshot, size_t f, const qv__field *field, const bool *covered, rows *out)
+{
+    const qv__fragment *fragment = qv__snapshot_fragment(snapshot, f);
+    qv__fragment_column *column;
+    const uint32_t *deleted;
+    const uint8_t *live;
+    qv__array *array;
+    size_t n_deleted;
+
+    QVT_OK(qv__fragment_column_open(snapshot, f, field, &column, &err));
+    QVT_OK(qv__fragment_column_read(column, 0, fragment->physical_rows, &array, &err));
+    QVT_OK(qv__snapshot_deletions(snapshot, f, &deleted, &n_deleted, &live, &err));
+    const qv__array *items = array->children[0];
+    const uint8_t *data = qv__array_values(items);
+    for (size_t i = 0; i < fragment->physical_rows; i++) {
+        if (live && !(live[i >> 3] >> (i & 7) & 1))
+            continue;
+        QVT_OK(qv__snapshot_row_ids(snapshot, f, i, 1, &out->keys[out->n], &err));
+        for (size_t d = 0; d < out->dim; d++) {
+            size_t at = ((size_t) array->offset + i) * out->dim + d;
+            double *to = &out->values[out->n * out->dim + d];
+            if (items->type->id == QV_TYPE_FLOAT32)
+                *to = (double) ((const float *) (const void *) data)[at];
+            else if (items->type->id == QV_TYPE_FLOAT16)
+                *to = qv__f16_to_f64(((const uint16_t *) (const void *) data)[at]);
+            else
+                *to = data[at];
+        }
+        out->is_covered[out->n++] = covered[f];
+    }
+    qv__array_unref(array);
+    qv__fragment_column_free(column);
+}
+
+static rows read_rows(qv__snapshot *snapshot, const qv__field *field, const bool *covered)
+{
+    rows out = { .dim = (size_t) field->type->width };
+    uint64_t n;
+
+    QVT_OK(qv__snapshot_count_rows(snapshot, &n, &err));
+    out.keys = calloc(n, sizeof *out.keys);
+    out.values = calloc(n * out.dim, sizeof *out.values);
+    out.is_covered = calloc(n, sizeof *out.is_covered);
+    for (size_t f = 0; f < qv__snapshot_n_fragments(snapshot); f++)
+        read_fragment(snapshot, f, field, covered, &out);
+    assert_int_equal(out.n, n);
+    return out;
+}
+
+static void free_rows(rows *r)
+{
+    free(r->keys);
+    free(r->values);
+    free(r->is_covered);
+}
+
+static double distance_of(const rows *r, size_t row)
+{
+    const double *v = r->values + row * r->dim, *q = r->query;
+    double square = 0, product = 0, vv = 0, qq = 0, differing = 0;
+
+    for (size_t d = 0; d < r->dim; d++) {
+        square += (v[d] - q[d]) * (v[d] - q[d]);
+        product += v[d] * q[d];
+        vv += v[d] * v[d];
+        qq += q[d] * q[d];
+        differing += __builtin_popcount((unsigned) v[d] ^ (unsigned) q[d]);
+    }
+    return r->metric == QV_METRIC_L2       ? square
+           : r->metric == QV_METRIC_DOT    ? 1 - product
+           : r->metric == QV_METRIC_COSINE ? 1 - product / sqrt(vv * qq)
+                                           : differing;
+}
+
+static size_t find_row(const rows *r, uint64_t key)
+{
+    size_t low = 0, high = r->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (r->keys[middle] < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < r->n && r->keys[low] == key ? low : SIZE_MAX;
+}
+
+static void exact_distances(void *ctx, size_t query, const uint64_t *keys, size_t n, float *out)
+{
+    assert_int_equal(query, 0);
+    for (size_t i = 0; i < n; i++) {
+        size_t row = find_row(ctx, keys[i]);
+        out[i] = row == SIZE_MAX ? NAN : (float) distance_of(ctx, row);
+    }
+}
+
+/* ------------------------------------------------------------------ one answer */
+
+typedef struct answer {
+    char table[64];
+    unsigned query, k, probes, refine, mode, ef;
+    size_t n;
+    uint64_t ids[MOST_K];
+    double distances[MOST_K];
+} answer;
+
+static void parse(char *line, answer *a)
+{
+    int at;
+    char *ids, *distances, *end;
+
+    assert_int_equal(sscanf(line, "%63s %u %u %u %u %u %u%n", a->table, &a->query, &a->k, &a->probes, &a->refine,
+                            &a->mode, &a->ef, &at),
+                     7);
+    ids = line + at + 1;
+    distances = strchr(ids, '\t') + 1;
+    for (a->n = 0; ids < distances - 1; a->n++, ids = end) {
+        assert_true(a->n < MOST_K);
+        a->ids[a->n] = strtoull(ids, &end, 10);
+    }
+    for (size_t i = 0; i < a->n; i++, distances = end)
+        a->distances[i] = strtod(distances, &end);
+}
+
+/* Rows that no segment covers are for an exact scan, whose answer comes along with the index's. */
+static size_t add_uncovered(const rows *r, qv__hit *hits, size_t n, size_t k)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        if (r->is_covered[i])
+            continue;
+        qv__hit hit = { (float) distance_of(r, i), r->keys[i] };
+        size_t at = n < k ? n++ : k;
+        for (; at > 0 && hits[at - 1].distance > hit.distance; at--)
+            if (at < k)
+                hits[at] = hits[at - 1];
+        if (at < k)
+            hits[at] = hit;
+    }
+    return n;
+}
+
+static bool has_id(const answer *a, uint64_t id)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (a->ids[i] == id)
+            return true;
+    return false;
+}
+
+/* Codes of cosine give the reference twice the distance; RaBitQ it sums from rounded tables, so that only most rows agree. */
+static void compare(const answer *a, const rows *r, const qv__hit *hits, size_t n, bool is_exact)
+{
+    bool is_rq = strstr(a->table, "_rq") != NULL, is_flat = strstr(a->table, "_flat") != NULL;
+    double scale = !is_exact && r->metric == QV_METRIC_COSINE && !is_flat ? 0.5 : 1;
+    size_t common = 0;
+
+    assert_int_equal(n, a->n);
+    for (size_t i = 0; i < n; i++) {
+        double wanted = a->distances[i] * scale, tolerance = 1e-5 * (fabs(wanted) + 1);
+        if (strstr(a->table, "f16")) /* where the reference subtracts in half floats */
+            tolerance = 2e-3 * (fabs(wanted) + 1);
+        common += has_id(a, hits[i].id);
+        if (!is_rq)
+            assert_true(fabs((double) hits[i].distance - wanted) <= tolerance);
+    }
+    if (is_rq)
+        assert_true(common * 10 >= n * (strstr(a->table, "rq1") && !is_exact ? 5 : 8));
+    for (size_t i = 0; i < n; i++) /* others may differ only where distances are equal */
+        if (!is_rq && a->distances[i] < a->distances[n - 1] - 1e-4 * (fabs(a->distances[n - 1]) + 1)) {
+            bool found = false;
+            for (size_t j = 0; j < n; j++)
+                found |= hits[j].id == a->ids[i];
+            assert_true(found);
+        }
+}
+
+static void replay(const answer *a)
+{
+    char path[512];
+    qv__store *store;
+    qv__snapshot *snapshot;
+    qv__vector_plan *plan;
+    const char *reason;
+    double query[64];
+    qv__job job;
+
+    snprintf(path, sizeof path, "%s/%s.lance", FOLDER, a->table);
+    QVT_OK(qv__store_open(path, false, &store, &err));
+    QVT_OK(qv__snapshot_open(store, 0, &snapshot, &err));
+    const qv__schema *schema = qv__snapshot_schema(snapshot);
+    const qv__field *field = &schema->fields[qv__schema_find(schema, "vec")];
+    QVT_OK(qv__vector_plan_new(snapshot, field->id, NULL, QV_METRIC_AUTO, (size_t) field->type->width, &plan, &reason,
+                               &err));
+    if (!plan)
+        print_error("%s: %s\n", a->table, reason);
+    assert_non_null(plan);
+    rows r = read_rows(snapshot, field, qv__vector_plan_covered(plan));
+    r.metric = qv__vector_plan_metric(plan);
+    r.query = query;
+    bool is_bits = r.metric == QV_METRIC_HAMMING, has_loose = false;
+    float rounded[64];
+    for (size_t d = 0; d < r.dim; d++) {
+        rounded[d] = vectors[a->query][d];
+        if (strstr(a->table, "f16"))
+            rounded[d] = (float) qv__f16_to_f64(qv__f64_to_f16((double) rounded[d]));
+        query[d] = is_bits ? bits[a->query][d] : (double) rounded[d];
+    }
+    for (size_t i = 0; i < r.n; i++)
+        has_loose |= !r.is_covered[i];
+    const qv__exact exact = { exact_distances, &r };
+    qv__key_span *spans = calloc(r.n, sizeof *spans);
+    for (size_t i = 0; i < r.n; i++)
+        spans[i] = (qv__key_span){ r.keys[i], 1, NULL };
+    const qv__key_mask mask = { r.n, spans };
+    qv__job_begin(&job, NULL, "search", 0);
+    const qv__vector_request request = { .queries = is_bits ? (const void *) bits[a->query] : (const void *) rounded,
+                                         .n = 1,
+                                         .dim = r.dim,
+                                         .k = a->k,
+                                         .refine_factor = a->refine ? a->refine : 1,
+                                         .min_probes = a->probes,
+                                         .max_probes = a->probes,
+                                         .ef = a->ef,
+                                         .mode = (qv_approx_mode) a->mode,
+                                         .exact = a->refine || has_loose ? &exact : NULL,
+                                         .mask = &mask,
+                                         .passing = 1,
+                                         .job = &job };
+    qv__hit *hits, merged[MOST_K];
+    size_t width, *counts;
+    qv__vector_counters counters;
+    QVT_OK(qv__vector_search(plan, &request, &hits, &width, &counts, &counters, &err));
+    assert_true(width <= MOST_K && counts[0] <= width);
+    memcpy(merged, hits, counts[0] * sizeof *hits);
+    size_t n = add_uncovered(&r, merged, counts[0], a->k);
+    assert_int_equal(counters.probes,
+                     a->probes * (strstr(a->table, "segments") ? 2 : 1)); /* no list of these tables is empty */
+    compare(a, &r, merged, n, request.exact != NULL);
+    qv__job_end(&job, QV_OK);
+    free(spans);
+    qv__free(hits);
+    qv__free(counts);
+    free_rows(&r);
+    qv__vector_plan_free(plan);
+    qv__snapshot_unref(snapshot);
+    qv__store_unref(store);
+}
+
+static void read_query(char *line)
+{
+    bool is_bits = line[0] == 'b';
+    unsigned number;
+    int at;
+    char *end;
+
+    assert_int_equal(sscanf(line, "%*s %u%n", &number, &at), 1);
+    char *text = line + at;
+    for (size_t i = 0; i < 64; i++, text = end) {
+        double value = strtod(text, &end);
+        if (end == text)
+            break;
+        if (is_bits)
+            bits[number][i] = (uint8_t) value;
+        else
+            vectors[number][i] = (float) value;
+    }
+}
+
+static void test_answers(void **state)
+{
+    QV_UNUSED(state);
+    static char line[8192];
+    FILE *file = fopen(FOLDER "/vector_answers.tsv", "r");
+    int n = 0;
+
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file)) {
+        answer a;
+        if (strncmp(line, "vector\t", 7) == 0 || strncmp(line, "bits\t", 5) == 0) {
+            read_query(line);
+            continue;
+        }
+        parse(line, &a);
+        print_message("%s: query %u, %u probes, refine %u, mode %u\n", a.table, a.query, a.probes, a.refine, a.mode);
+        replay(&a);
+        n++;
+    }
+    fclose(file);
+    assert_true(n > 300);
+}
+
+/* ------------------------------------------------------------------ care */
+
+static void on_problem(void *ctx, const char *object, const char *what)
+{
+    print_error("%s: %s: %s\n", (const char *) ctx, object, what);
+    fail();
+}
+
+static void test_care(void **state)
+{
+    QV_UNUSED(state);
+    static const struct {
+        const char *table, *part;
+    } tables[] = { { "ivf_flat_l2", "\"index_type\":\"IVF_FLAT\",\"metric_type\":\"l2\",\"num_partitions\":4" },
+                   { "ivf_flat_hamming", "\"metric_type\":\"hamming\"" },
+                   { "ivf_pq_f16", "\"index_type\":\"PQ\",\"nbits\":8,\"num_sub_vectors\":8" },
+                   { "ivf_pq_segments", "\"num_segments\":2" },
+                   { "ivf_rq9_cosine", "\"num_bits\":9" },
+                   { "ivf_sq_dot", "\"index_type\":\"SQ\"" },
+                   { "ivf_hnsw_flat_l2", "\"hnsw\":{\"m\":20,\"ef_construction\":150}" },
+                   { "ivf_hnsw_pq_dot", "\"index_type\":\"IVF_HNSW_PQ\"" },
+                   { "ivf_hnsw_sq_cosine", "\"metric_type\":\"cosine\"" } };
+
+    for (size_t i = 0; i < QV_COUNT_OF(tables); i++) {
+        char path[512];
+        qv__store *store;
+        qv__snapshot *snapshot;
+        qv__buffer json;
+        qv__job job;
+
+        snprintf(path, sizeof path, "%s/%s.lance", FOLDER, tables[i].table);
+        QVT_OK(qv__store_open(path, false, &store, &err));
+        QVT_OK(qv__snapshot_open(store, 0, &snapshot, &err));
+        qv__job_begin(&job, NULL, "verify", 0);
+        QVT_OK(qv__index_verify(snapshot, on_problem, (void *) (uintptr_t) tables[i].table, &job, &err));
+        qv__job_end(&job, QV_OK);
+        QVT_OK(qv__index_prewarm(snapshot, "vec_idx", &err));
+        qv__buffer_init(&json, 1 << 20);
+        QVT_OK(qv__index_stats(snapshot, "vec_idx", &json, &err));
+        QVT_OK(qv__buffer_append(&json, "", 1, &err));
+        if (!strstr((const char *) json.data, tables[i].part))
+            print_error("%s: %s\n", tables[i].table, (const char *) json.data);
+        assert_non_null(strstr((const char *) json.data, tables[i].part));
+        qv__buffer_free(&json);
+        qv__snapshot_unref(snapshot);
+        qv__store_unref(store);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_answers), cmocka_unit_test(test_care) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
