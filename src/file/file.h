@@ -61,6 +61,9 @@ typedef struct qv__vector_run {
  * max_rows. Without copy where the layout allows, else decoded. Release with qv__vector_run_free. */
 qv_status qv__column_vectors(qv__column *column, uint64_t row, uint64_t max_rows, qv__vector_run *out, qv_error *err);
 void qv__vector_run_free(qv__vector_run *run);
+/* The same when the vectors lie in the file as they are, so that a run of any length costs nothing; else out->rows is 0. */
+qv_status qv__column_bare_vectors(qv__column *column, uint64_t row, uint64_t max_rows, qv__vector_run *out,
+                                  qv_error *err);
 
 /* Checks everything that can be checked: container, each page decoded, lengths, level rules. Problems are told to `problem`, and
  * the call returns QV_OK all the same; another status means that the check itself could not go on. */

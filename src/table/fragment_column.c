@@ -454,3 +454,12 @@ qv_status qv__fragment_column_vectors(qv__fragment_column *column, uint64_t row,
     return column->n_parts ? qv__column_vectors(column->parts[0].column, row, max_rows, out, err)
                            : null_run(column, row, max_rows, out, err);
 }
+
+qv_status qv__fragment_column_bare_vectors(qv__fragment_column *column, uint64_t row, uint64_t max_rows,
+                                           qv__vector_run *out, qv_error *err)
+{
+    *out = (qv__vector_run){ 0 };
+    return column->n_parts && row < column->rows
+               ? qv__column_bare_vectors(column->parts[0].column, row, max_rows, out, err)
+               : QV_OK;
+}

@@ -200,6 +200,7 @@ static qv_status make_slot(qv__snapshot *s, qv__snapshot *old, qv_error *err)
 }
 
 _Atomic(qv__owner *) *qv__snapshot_index_slot(qv__snapshot *snapshot) { return &snapshot->index_slot->kept; }
+_Atomic(qv__owner *) *qv__snapshot_query_slot(qv__snapshot *snapshot) { return &snapshot->query_slot; }
 
 qv_status qv__snapshot_of(qv__store *table, qv__manifest *manifest, qv__snapshot *old, qv__snapshot **out,
                           qv_error *err)
@@ -324,6 +325,7 @@ void qv__snapshot_unref(qv__snapshot *snapshot)
     /* what other threads stored in the caches happens before the last reference goes */
     if (!snapshot || atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) != 1)
         return;
+    qv__owner_unref(atomic_load_explicit(&snapshot->query_slot, memory_order_relaxed));
     for (size_t i = 0; snapshot->caches && i < snapshot->n_fragments; i++)
         clear_cache(&snapshot->caches[i], snapshot->fragments[i].n_files, snapshot->schema->n_fields);
     qv__free(snapshot->caches);

@@ -122,6 +122,8 @@ qv_status qv__snapshot_index_folder(qv__snapshot *snapshot, const qv__index_entr
                                     qv_error *err);
 /* Where the index module keeps what it has opened: one slot that all snapshots share which came from one another. */
 _Atomic(qv__owner *) *qv__snapshot_index_slot(qv__snapshot *snapshot);
+/* Where the query module keeps what it has found out about this version alone; must not keep the snapshot. */
+_Atomic(qv__owner *) *qv__snapshot_query_slot(qv__snapshot *snapshot);
 /* In its text form, "6f1a...-...". */
 void qv__uuid_print(const uint8_t uuid[16], char out[37]);
 /* "_indices/<uuid>" of a new index; the uuid is filled. */
@@ -199,6 +201,9 @@ uint64_t qv__fragment_column_cost(const qv__fragment_column *column, uint64_t ro
 /* As qv__column_vectors; a field that no file holds gives runs without a valid row. */
 qv_status qv__fragment_column_vectors(qv__fragment_column *column, uint64_t row, uint64_t max_rows, qv__vector_run *out,
                                       qv_error *err);
+/* As qv__column_bare_vectors. */
+qv_status qv__fragment_column_bare_vectors(qv__fragment_column *column, uint64_t row, uint64_t max_rows,
+                                           qv__vector_run *out, qv_error *err);
 
 /* ------------------------------------------------------------------ writing */
 

@@ -203,6 +203,7 @@ struct qv__snapshot {
     qv__bases bases;
     _Atomic(qv__row_index *) row_index;
     qv__shared_slot *index_slot;
+    _Atomic(qv__owner *) query_slot; /* see qv__snapshot_query_slot */
     _Atomic(qv__index_list *) indices;
 };
 

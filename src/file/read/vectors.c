@@ -314,22 +314,56 @@ static qv_status decode_run(qv__column *column, uint64_t row, uint64_t max_rows,
     return st;
 }
 
-qv_status qv__column_vectors(qv__column *column, uint64_t row, uint64_t max_rows, qv__vector_run *out, qv_error *err)
+static void run_of_bare(const bare *found, uint64_t row_bytes, qv__vector_run *out)
+{
+    *out = (qv__vector_run){ .data = found->values.data,
+                             .stride = (size_t) row_bytes,
+                             .rows = found->n,
+                             .validity = found->validity.data,
+                             .validity_offset = found->validity_bit,
+                             .keep = { found->values, found->validity } };
+}
+
+/* Bytes of one vector. QV_INVALID: the column holds none, or there are not that many rows. */
+static qv_status check_run(const qv__column *column, uint64_t row, uint64_t max_rows, uint64_t *row_bytes,
+                           qv_error *err)
 {
     const qv__node *node = &column->root;
-    uint64_t row_bytes = row_bytes_of(node->type);
     bool is_vector = node->type->id == QV_TYPE_FIXED_LIST || node->type->id == QV_TYPE_FIXED_BINARY;
     char text[100];
-    bare found;
 
-    if (!is_vector || row_bytes == 0 || node->kind != QV_NODE_LEAF)
+    *row_bytes = row_bytes_of(node->type);
+    if (!is_vector || *row_bytes == 0 || node->kind != QV_NODE_LEAF)
         return qv__fail(err, QV_INVALID, "field \"%.60s\" of type %s holds no vectors", column->field.name,
                         qv__type_print(node->type, text, sizeof text));
     if (row >= column->n_rows || max_rows == 0)
         return qv__fail(err, QV_INVALID, "vectors [%" PRIu64 ", +%" PRIu64 ") of %" PRIu64, row, max_rows,
                         column->n_rows);
+    return QV_OK;
+}
+
+qv_status qv__column_bare_vectors(qv__column *column, uint64_t row, uint64_t max_rows, qv__vector_run *out,
+                                  qv_error *err)
+{
+    uint64_t row_bytes;
+    bare found;
+
+    *out = (qv__vector_run){ 0 };
+    QV_TRY(check_run(column, row, max_rows, &row_bytes, err));
+    QV_TRY(find_bare(column, row, max_rows, &found, err));
+    if (found.values.data)
+        run_of_bare(&found, row_bytes, out);
+    return QV_OK;
+}
+
+qv_status qv__column_vectors(qv__column *column, uint64_t row, uint64_t max_rows, qv__vector_run *out, qv_error *err)
+{
+    uint64_t row_bytes;
+    bare found;
+
+    QV_TRY(check_run(column, row, max_rows, &row_bytes, err));
     if (!qv__file_is_20(column->file)) {
-        const qv__page21 *page = &node->pages[qv__column_meta_page(node->meta, row)];
+        const qv__page21 *page = &column->root.pages[qv__column_meta_page(column->root.meta, row)];
         if (is_strided(page) && !is_matrix(page))
             return strided_run(column, page, row, max_rows, row_bytes, out, err);
     }
@@ -340,11 +374,6 @@ qv_status qv__column_vectors(qv__column *column, uint64_t row, uint64_t max_rows
         bare_clear(&found);
         return decode_run(column, row, max_rows, row_bytes, out, err);
     }
-    *out = (qv__vector_run){ .data = found.values.data,
-                             .stride = (size_t) row_bytes,
-                             .rows = found.n,
-                             .validity = found.validity.data,
-                             .validity_offset = found.validity_bit,
-                             .keep = { found.values, found.validity } };
+    run_of_bare(&found, row_bytes, out);
     return QV_OK;
 }
