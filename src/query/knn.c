@@ -23,7 +23,7 @@ enum {
 
 /* ------------------------------------------------------------------ the query */
 
-static double query_value(const qv_vectors *v, size_t i)
+double qv__query_value(const qv_vectors *v, size_t i)
 {
     const uint8_t *p = v->data;
     float single;
@@ -47,14 +47,13 @@ static double query_value(const qv_vectors *v, size_t i)
     }
 }
 
-/* Bytes of packed bits from numbers: cut off to integers, held in 0 .. 255. */
-static qv_status packed_bits(const qv_vectors *queries, uint8_t **out, qv_error *err)
+qv_status qv__packed_bits(const qv_vectors *queries, uint8_t **out, qv_error *err)
 {
     uint8_t *bytes = NULL;
 
     QV_TRY(QV_NEW(&bytes, queries->n * queries->dim, err));
     for (size_t i = 0; i < queries->n * queries->dim; i++) {
-        double value = query_value(queries, i);
+        double value = qv__query_value(queries, i);
         if (!isfinite(value)) {
             qv__free(bytes);
             return qv__fail(err, QV_INVALID, "query %zu has value %g at position %zu; it must be finite",
@@ -66,33 +65,40 @@ static qv_status packed_bits(const qv_vectors *queries, uint8_t **out, qv_error 
     return QV_OK;
 }
 
-static const char *name_of(qv_metric metric)
+const char *qv__metric_name(qv_metric metric)
 {
     static const char *const names[] = { "auto", "l2", "cosine", "dot", "hamming", "jaccard" };
     return (size_t) metric < QV_COUNT_OF(names) ? names[metric] : "unknown";
 }
 
-qv_status qv__knn_prepare(qv__knn *x, const qv_vectors *queries, qv_error *err)
+static qv_metric metric_of(const qv__vector_column *column)
+{
+    return column->element == QV_EL_U8 ? QV_METRIC_HAMMING : column->is_multi ? QV_METRIC_COSINE : QV_METRIC_L2;
+}
+
+qv_status qv__knn_prepare(qv__knn *x, const qv_vectors *queries, qv_metric metric, qv_error *err)
 {
     static const qv__element elements[] = {
         [QV_ELEMENT_F32] = QV_EL_F32,   [QV_ELEMENT_F16] = QV_EL_F16, [QV_ELEMENT_F64] = QV_EL_F64,
         [QV_ELEMENT_BF16] = QV_EL_BF16, [QV_ELEMENT_I8] = QV_EL_I8,   [QV_ELEMENT_U8] = QV_EL_U8
     };
-    qv_metric metric = x->options->metric;
     uint8_t *bytes = NULL;
 
     if (metric == QV_METRIC_AUTO)
-        metric = x->column.element == QV_EL_U8 ? QV_METRIC_HAMMING : QV_METRIC_L2;
-    x->metric = name_of(metric);
+        metric = metric_of(&x->column);
+    x->metric = metric;
+    x->n_vectors = queries->n;
+    x->n_queries = x->column.is_multi ? 1 : queries->n;
     if (metric != QV_METRIC_HAMMING && metric != QV_METRIC_JACCARD)
         return qv__distance_new(metric, x->column.element, x->column.dim, queries->data, elements[queries->element],
                                 queries->n, &x->distance, err);
     if (x->column.element != QV_EL_U8) {
         char type[100];
         return qv__fail(err, QV_INVALID, "metric %s does not support column \"%s\" of %s; it is for uint8 vectors",
-                        name_of(metric), x->column.leaf->name, qv__type_print(x->column.leaf->type, type, sizeof type));
+                        qv__metric_name(metric), x->column.leaf->name,
+                        qv__type_print(x->column.leaf->type, type, sizeof type));
     }
-    QV_TRY(packed_bits(queries, &bytes, err));
+    QV_TRY(qv__packed_bits(queries, &bytes, err));
     qv_status st =
         qv__distance_new(metric, QV_EL_BITS, 8 * x->column.dim, bytes, QV_EL_BITS, queries->n, &x->distance, err);
     qv__free(bytes);
@@ -101,19 +107,52 @@ qv_status qv__knn_prepare(qv__knn *x, const qv_vectors *queries, qv_error *err)
 
 /* ------------------------------------------------------------------ cutting the work */
 
-static qv_status count_rows(qv__knn *x, qv_error *err)
+static qv_status count_fragment(const qv__knn *x, size_t f, uint64_t *out, qv_error *err)
+{
+    const uint32_t *deleted;
+    const uint8_t *live;
+    size_t n_deleted;
+
+    if (x->matches) {
+        *out = x->matches->rows[f] ? roaring_bitmap_get_cardinality(x->matches->rows[f]) : 0;
+        return QV_OK;
+    }
+    QV_TRY(qv__snapshot_deletions(x->snapshot, f, &deleted, &n_deleted, &live, err));
+    *out = qv__snapshot_fragment(x->snapshot, f)->physical_rows - n_deleted;
+    return QV_OK;
+}
+
+qv_status qv__knn_count(qv__knn *x, qv_error *err)
+{
+    size_t n = qv__snapshot_n_fragments(x->snapshot);
+    uint64_t offset = x->options->offset, k = x->options->k;
+
+    QV_TRY(QV_NEW(&x->rows, QV_MAX(n, 1), err));
+    for (size_t f = 0; f < n; f++) {
+        QV_TRY(count_fragment(x, f, &x->rows[f], err));
+        x->n_rows += x->rows[f];
+    }
+    x->keep = offset >= x->n_rows ? x->n_rows : (size_t) QV_MIN(x->n_rows, offset + k);
+    return QV_OK;
+}
+
+static bool is_scanned(const qv__knn *x, size_t fragment)
+{
+    return x->part == QV_KNN_ALL || (x->part != QV_KNN_NONE && x->covered[fragment] == (x->part == QV_KNN_COVERED));
+}
+
+static qv_status lay_out(qv__knn *x, qv_error *err)
 {
     size_t n = qv__snapshot_n_fragments(x->snapshot);
 
-    x->n_rows = x->matches ? x->matches->n_rows : 0;
-    if (!x->matches)
-        QV_TRY(qv__snapshot_count_rows(x->snapshot, &x->n_rows, err));
     QV_TRY(QV_NEW(&x->starts, n + 1, err));
-    for (size_t f = 0; f < n; f++)
-        x->starts[f + 1] = x->starts[f] + qv__snapshot_fragment(x->snapshot, f)->physical_rows;
+    x->scanned = 0;
+    for (size_t f = 0; f < n; f++) {
+        bool scanned = is_scanned(x, f);
+        x->starts[f + 1] = x->starts[f] + (scanned ? qv__snapshot_fragment(x->snapshot, f)->physical_rows : 0);
+        x->scanned += scanned ? x->rows[f] : 0;
+    }
     x->total_rows = x->starts[n];
-    x->keep =
-        x->options->offset >= x->n_rows ? x->n_rows : (size_t) QV_MIN(x->n_rows, x->options->offset + x->options->k);
     return QV_OK;
 }
 
@@ -121,7 +160,7 @@ static qv_status count_rows(qv__knn *x, qv_error *err)
 static qv_status make_tasks(qv__knn *x, qv_error *err)
 {
     unsigned threads = qv__job_threads(x->job) ? qv__job_threads(x->job) : qv__pool_size();
-    double work = (double) x->n_rows * (double) x->column.dim * (double) x->n_queries / TASK_VALUES;
+    double work = (double) x->scanned * (double) x->column.dim * (double) x->n_vectors / TASK_VALUES;
     uint64_t per_task, n_slots;
 
     if (!qv__mul_u64(x->n_queries, x->keep, &per_task) || !qv__mul_u64(per_task, sizeof(qv__hit), &n_slots))
@@ -152,6 +191,8 @@ typedef struct part { /* rows of one fragment */
     size_t both_capacity;            /* bytes */
     uint8_t *mask;                   /* the matches as bits */
     uint64_t most;                   /* rows of one run */
+    uint64_t *list;                  /* columns of lists: rows, and their distances */
+    float *distances;
 } part;
 
 /* The rows that may match: live ones whose vector is not null. */
@@ -262,6 +303,47 @@ static qv_status mask_matches(part *p, uint64_t row, uint64_t end, qv_error *err
     return QV_OK;
 }
 
+/* Rows of a column of lists that may match, up to p->most of them; they are read as a span where none is left out. */
+static size_t next_lists(const part *p, uint64_t *row, uint64_t end)
+{
+    size_t n = 0;
+
+    for (; *row < end && n < p->most; ++*row) {
+        if (p->live)
+            *row = p->live_base + qv__bitmap_find(p->live, *row - p->live_base, end - p->live_base, true);
+        if (*row < end)
+            p->list[n++] = *row;
+    }
+    return n;
+}
+
+static qv_status measure_lists(qv__knn *x, part *p, size_t n, qv__topk *topk, qv_error *err)
+{
+    qv__array *lists = NULL;
+    bool is_span = p->list[n - 1] - p->list[0] == n - 1;
+
+    QV_TRY(qv__vector_column_array(&x->column, p->column, is_span ? NULL : p->list, p->list[0], n, &lists, err));
+    qv_status st = qv__maxsim(&x->column, x->distance, x->n_vectors, lists, p->distances, err);
+    for (size_t i = 0; st == QV_OK && i < n; i++)
+        qv__topk_push(topk, p->distances[i], p->ids ? p->ids[p->list[i]] : p->first_id + p->list[i]);
+    qv__array_unref(lists);
+    return st;
+}
+
+static qv_status scan_lists(qv__knn *x, part *p, uint64_t row, uint64_t end, qv__topk *topk, qv_error *err)
+{
+    uint64_t row_bytes = qv__fragment_column_cost(p->column, row, end - row) / (end - row);
+
+    p->most = QV_MIN(QV_MAX(CHUNK_BYTES / QV_MAX(row_bytes, 64), 1), end - row);
+    QV_TRY(QV_NEW(&p->list, p->most, err));
+    QV_TRY(QV_NEW(&p->distances, p->most, err));
+    for (size_t n; (n = next_lists(p, &row, end)) > 0;) {
+        QV_TRY(measure_lists(x, p, n, topk, err));
+        QV_TRY(qv__job_tick(x->job, n, n * row_bytes, err));
+    }
+    return QV_OK;
+}
+
 static qv_status scan_part(qv__knn *x, size_t fragment, uint64_t row, uint64_t end, qv__topk *topks, qv_error *err)
 {
     qv_status st = QV_OK;
@@ -270,14 +352,14 @@ static qv_status scan_part(qv__knn *x, size_t fragment, uint64_t row, uint64_t e
     size_t n_deleted;
 
     p.most = CHUNK_BYTES / qv__element_bytes(x->column.element, x->column.dim);
-    p.most = QV_MAX(p.most * CHUNK_QUERIES / QV_MAX(x->n_queries, CHUNK_QUERIES), 64);
+    p.most = QV_MAX(p.most * CHUNK_QUERIES / QV_MAX(x->n_vectors, CHUNK_QUERIES), 64);
     p.matches = x->matches ? x->matches->rows[fragment] : NULL;
     uint64_t n = p.matches ? roaring_bitmap_range_cardinality(p.matches, row, end) : end - row;
     if (n == 0 || (x->matches && !p.matches))
         return QV_OK;
     QV_CHECK(qv__snapshot_row_id_array(x->snapshot, fragment, &p.ids, err));
     QV_CHECK(qv__fragment_column_open(x->snapshot, fragment, qv__read_field(&x->column.read), &p.column, err));
-    if (p.matches && n < (end - row) / SPARSE) {
+    if (p.matches && n < (end - row) / SPARSE && !x->column.is_multi) {
         QV_CHECK(scan_few(x, &p, row, end, topks, err));
         goto done;
     }
@@ -285,11 +367,13 @@ static qv_status scan_part(qv__knn *x, size_t fragment, uint64_t row, uint64_t e
         QV_CHECK(qv__snapshot_deletions(x->snapshot, fragment, &deleted, &n_deleted, &p.live, err));
     else if (n < end - row)
         QV_CHECK(mask_matches(&p, row, end, err));
-    QV_CHECK(scan_runs(x, &p, row, end, topks, err));
+    QV_CHECK(x->column.is_multi ? scan_lists(x, &p, row, end, topks, err) : scan_runs(x, &p, row, end, topks, err));
 done:
     qv__fragment_column_free(p.column);
     qv__free(p.both);
     qv__free(p.mask);
+    qv__free(p.list);
+    qv__free(p.distances);
     return st;
 }
 
@@ -312,27 +396,42 @@ static qv_status scan_task(void *ctx, size_t task, qv_error *err)
     return QV_OK;
 }
 
+static void forget_scan(qv__knn *x)
+{
+    qv__free(x->starts);
+    qv__free(x->topks);
+    qv__free(x->slots);
+    x->starts = NULL;
+    x->topks = NULL;
+    x->slots = NULL;
+}
+
 qv_status qv__knn_run(qv__knn *x, qv_error *err)
 {
-    QV_TRY(count_rows(x, err));
-    x->job->rows_total = x->n_rows;
+    forget_scan(x);
+    QV_TRY(lay_out(x, err));
+    x->job->rows_total = x->scanned;
     QV_TRY(make_tasks(x, err));
-    QV_TRY(qv__parallel_for(x->n_tasks, qv__job_threads(x->job), scan_task, x, err));
+    if (x->scanned > 0)
+        QV_TRY(qv__parallel_for(x->n_tasks, qv__job_threads(x->job), scan_task, x, err));
     if (x->op)
-        atomic_fetch_add(&x->op->rows, x->n_rows);
-    for (size_t q = 0; q < x->n_queries; q++) {
+        atomic_fetch_add(&x->op->rows, x->scanned);
+    for (size_t q = 0; q < x->n_queries; q++)
         for (size_t t = 1; t < x->n_tasks; t++)
             qv__topk_merge(&x->topks[q], &x->topks[t * x->n_queries + q]);
-        qv__topk_sort(&x->topks[q]);
-    }
     return QV_OK;
+}
+
+void qv__knn_finish(qv__knn *x)
+{
+    for (size_t q = 0; q < x->n_queries; q++)
+        qv__topk_sort(&x->topks[q]);
 }
 
 void qv__knn_clear(qv__knn *x)
 {
     qv__read_clear(&x->column.read);
     qv__distance_free(x->distance);
-    qv__free(x->starts);
-    qv__free(x->topks);
-    qv__free(x->slots);
+    qv__free(x->rows);
+    forget_scan(x);
 }

@@ -44,6 +44,24 @@ qv_status qv__plan_add(qv__operator **top, bool is_logical, const char *name, qv
     return QV_OK;
 }
 
+qv_status qv__plan_note(qv__operator *op, qv_error *err, const char *format, ...)
+{
+    va_list args;
+    size_t had = strlen(op->detail);
+
+    va_start(args, format);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *longer = qv__realloc(op->detail, had + (size_t) QV_MAX(len, 0) + 1, 1);
+    if (!longer)
+        return qv__fail_nomem(err, had + (size_t) len + 1);
+    va_start(args, format);
+    vsnprintf(longer + had, (size_t) QV_MAX(len, 0) + 1, format, args);
+    va_end(args);
+    op->detail = longer;
+    return QV_OK;
+}
+
 static void free_tree(qv__operator *op)
 {
     while (op) {

@@ -25,6 +25,8 @@ typedef struct qv__plan {
 /* Puts an operator on top of a tree; the detail is printed from the format. */
 qv_status qv__plan_add(qv__operator **top, bool is_logical, const char *name, qv__operator **out, qv_error *err,
                        const char *format, ...) QV_PRINTF(6, 7);
+/* Appends to the detail of an operator, when no other thread looks at it. */
+qv_status qv__plan_note(qv__operator *op, qv_error *err, const char *format, ...) QV_PRINTF(3, 4);
 void qv__plan_clear(qv__plan *plan);
 /* elapsed_ns: with the counters of a query that has run; negative: without. */
 qv_status qv__plan_print(const qv__plan *plan, int64_t elapsed_ns, bool as_json, qv__buffer *out, qv_error *err);
@@ -355,6 +357,7 @@ typedef struct qv__vector_column {
     const qv__field *leaf; /* borrowed from the snapshot's schema */
     qv__element element;   /* as stored; uint8 may be taken as packed bits */
     size_t dim;
+    bool is_multi; /* a list of vectors in each row */
 } qv__vector_column;
 
 /* By name, or the only vector column of `dim` dimensions. */
@@ -363,8 +366,22 @@ qv_status qv__vector_column_find(const qv__schema *schema, const char *name, siz
 /* The longest run of vectors from `row`, at most max_rows; release with qv__vector_run_free. */
 qv_status qv__vector_column_run(const qv__vector_column *column, qv__fragment_column *from, uint64_t row,
                                 uint64_t max_rows, qv__vector_run *out, qv_error *err);
+/* The column's own values of `n` rows, by number or (rows NULL) from `row` on. */
+qv_status qv__vector_column_array(const qv__vector_column *column, qv__fragment_column *from, const uint64_t *rows,
+                                  uint64_t row, size_t n, qv__array **out, qv_error *err);
+/* An array of vectors as a run. */
+qv_status qv__vector_run_of(const qv__array *vectors, qv__element element, size_t dim, qv__vector_run *out,
+                            qv_error *err);
 /* The vectors of `n` single rows, one after the other; the same kind of run. */
 qv_status qv__vector_column_take(const qv__vector_column *column, qv__fragment_column *from, const uint64_t *rows,
                                  size_t n, qv__vector_run *out, qv_error *err);
+
+/* ------------------------------------------------------------------ maxsim.c */
+
+/* Rows of several vectors against a query of several: for each of the query's vectors the nearest of the row's, added up ("late
+ * interaction", Khattab & Zaharia, ColBERT, 2020; with cosine: the number of query vectors less the sum of the best similarities).
+ * NaN: a row without vectors. */
+qv_status qv__maxsim(const qv__vector_column *column, const qv__distance *distance, size_t n_vectors,
+                     const qv__array *lists, float *out, qv_error *err);
 
 #endif

@@ -2,16 +2,18 @@
 #include "arrow/compute/compute.h"
 #include "base/alloc.h"
 #include "base/bytes.h"
-#include "query/knn.h"
+#include "query/ann.h"
 
 typedef struct search {
     const qv_search_options *options;
+    const qv_vectors *queries;
     bool is_explained; /* only then the operators are described: their text costs as much as a small search */
     qv__row_reader reader;
     qv__filter filter;
     qv__matches matches;
     qv__projection *projection;
     qv__knn knn;
+    qv__ann ann;
     qv__job job;
     qv__plan plan;
     qv__operator *op_sort, *op_filter, *op_fetch, *op_project, *op_order;
@@ -138,11 +140,15 @@ static qv_status plan_search(search *x, qv__buffer *text, qv_error *err)
     qv__plan *plan = &x->plan;
     unsigned long long k = x->options->k, offset = x->options->offset;
 
+    const char *metric = qv__metric_name(x->knn.metric);
+
     QV_TRY(qv__plan_add(&plan->logical, true, "VectorSearch", NULL, err, "column=%s, metric=%s, queries=%zu, k=%llu",
-                        x->knn.column.leaf->name, x->knn.metric, x->knn.n_queries, k));
+                        x->knn.column.leaf->name, metric, x->knn.n_queries, k));
+    QV_TRY(qv__ann_explain(&x->ann, &x->knn, plan, err));
     QV_TRY(qv__plan_add(&plan->physical, false, "KNNVectorDistance", &x->knn.op, err,
-                        "metric=%s, column=%s, queries=%zu", x->knn.metric, x->knn.column.leaf->name,
-                        x->knn.n_queries));
+                        "metric=%s, column=%s, queries=%zu%s%s%s", metric, x->knn.column.leaf->name, x->knn.n_queries,
+                        x->ann.reason ? ", index=none (" : "", x->ann.reason ? x->ann.reason : "",
+                        x->ann.reason ? ")" : ""));
     QV_TRY(qv__plan_add(&plan->physical, false, "SortExec", &x->op_sort, err,
                         "TopK(fetch=%llu), skip=%llu, expr=[_distance ASC NULLS LAST, _rowid ASC NULLS LAST]",
                         k + offset, offset));
@@ -197,23 +203,37 @@ done:
 
 /* ------------------------------------------------------------------ searching */
 
+/* The column, the index over it, and the metric: the caller's, else the index's. */
+static qv_status find_column(search *x, qv__snapshot *snapshot, const qv_vectors *queries, qv_error *err)
+{
+    const qv_search_options *options = x->options;
+    qv_metric metric = options->metric;
+
+    x->knn = (qv__knn){ .snapshot = snapshot, .options = options, .job = &x->job };
+    QV_TRY(qv__vector_column_find(qv__snapshot_schema(snapshot), options->vector_column, queries->dim, &x->knn.column,
+                                  err));
+    QV_TRY(qv__ann_plan(&x->ann, snapshot, &x->knn.column, options, err));
+    if (metric == QV_METRIC_AUTO && x->ann.plan)
+        metric = qv__vector_plan_metric(x->ann.plan);
+    return qv__knn_prepare(&x->knn, queries, metric, err);
+}
+
 static qv_status prepare(search *x, qv__snapshot *snapshot, const qv_vectors *queries, qv_error *err)
 {
     const qv_search_options *options = x->options;
     const qv__schema *schema = qv__snapshot_schema(snapshot);
+
+    x->reader.snapshot = qv__snapshot_ref(snapshot);
+    x->queries = queries;
+    QV_TRY(qv__job_tick(&x->job, 0, 0, err));
+    QV_TRY(find_column(x, snapshot, queries, err));
     qv__wanted wanted = { .columns = options->columns,
                           .expressions = options->expressions,
                           .n_columns = options->n_columns,
                           .row_id = options->with_row_id,
                           .row_address = options->with_row_address,
                           .is_search = true,
-                          .query_index = options->query_index || queries->n > 1 };
-
-    x->reader.snapshot = qv__snapshot_ref(snapshot);
-    x->knn = (qv__knn){ .snapshot = snapshot, .options = options, .job = &x->job, .n_queries = queries->n };
-    QV_TRY(qv__job_tick(&x->job, 0, 0, err));
-    QV_TRY(qv__vector_column_find(schema, options->vector_column, queries->dim, &x->knn.column, err));
-    QV_TRY(qv__knn_prepare(&x->knn, queries, err));
+                          .query_index = options->query_index || x->knn.n_queries > 1 };
     QV_TRY(qv__filter_new(&x->filter, &x->reader, options->where, options->no_index || options->postfilter, err));
     x->filter.fast_search = options->fast_search;
     QV_TRY(qv__projection_new(schema, &wanted, &x->reader.sources, &x->projection, err));
@@ -222,13 +242,38 @@ static qv_status prepare(search *x, qv__snapshot *snapshot, const qv_vectors *qu
     return x->is_explained ? make_plan(x, err) : QV_OK;
 }
 
+/* The nearest rows: through the index and over what it does not cover, or over all. */
+static qv_status find_nearest(search *x, qv_error *err)
+{
+    qv__knn *knn = &x->knn;
+    qv__ann *ann = &x->ann;
+
+    QV_TRY(qv__knn_count(knn, err));
+    QV_TRY(qv__ann_choose(ann, knn, x->queries, err));
+    bool by_index = ann->plan && !ann->reason;
+    bool is_fast = ann->plan && x->options->fast_search && !x->options->bypass_vector_index;
+    qv__knn_part all = is_fast ? QV_KNN_COVERED : QV_KNN_ALL, others = is_fast ? QV_KNN_NONE : QV_KNN_UNCOVERED;
+    if (ann->plan)
+        knn->covered = qv__vector_plan_covered(ann->plan);
+    knn->part = by_index ? others : all;
+    QV_TRY(qv__knn_run(knn, err));
+    if (by_index)
+        QV_TRY(qv__ann_run(ann, knn, err));
+    if (ann->is_short) {
+        knn->part = all;
+        QV_TRY(qv__knn_run(knn, err));
+    }
+    qv__knn_finish(knn);
+    return qv__ann_count(ann, err);
+}
+
 static qv_status run(search *x, qv__stream **out, qv_error *err)
 {
     if (!x->options->postfilter && !qv__filter_is_empty(&x->filter)) {
         QV_TRY(qv__filter_match(&x->filter, &x->reader, &x->job, &x->matches, err));
         x->knn.matches = &x->matches;
     }
-    QV_TRY(qv__knn_run(&x->knn, err));
+    QV_TRY(find_nearest(x, err));
     qv__span span = qv__span_begin();
     QV_TRY(find_winners(x, err));
     qv__span_end(&span, x->op_sort, x->n_hits);
@@ -238,6 +283,7 @@ static qv_status run(search *x, qv__stream **out, qv_error *err)
 
 static void search_clear(search *x)
 {
+    qv__ann_clear(&x->ann);
     qv__knn_clear(&x->knn);
     qv__projection_free(x->projection);
     qv__filter_clear(&x->filter);

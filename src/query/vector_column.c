@@ -1,5 +1,5 @@
-/* Columns that can be searched: fixed-size lists of numbers, or of two-byte values marked as bfloat16, at the top level or in
- * structs. Vectors come as runs at a fixed stride; a nested column is read and then seen as such a run. */
+/* Columns that can be searched: fixed-size lists of numbers, or of two-byte values marked as bfloat16, or lists of such vectors, at the
+ * top level or in structs. Vectors come as runs at a fixed stride; a nested column is read and then seen as such a run. */
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +48,16 @@ static bool element_of(const qv__field *field, qv__element *out)
     }
 }
 
+/* The type of one vector: the field's own, or that of its items; NULL: neither. */
+static const qv__type *vector_type(const qv__field *field, qv__element *element)
+{
+    qv__type_id id = field->type->id;
+
+    if (id == QV_TYPE_LIST || id == QV_TYPE_LARGE_LIST)
+        field = &field->type->children[0];
+    return element_of(field, element) ? field->type : NULL;
+}
+
 typedef struct candidates {
     size_t dim;
     char name[512]; /* dotted path of the field being looked at */
@@ -74,17 +84,18 @@ static void look(candidates *c, const qv__field *fields, size_t n, size_t prefix
     for (size_t i = 0; i < n && depth < MAX_DEPTH; i++) {
         int len = snprintf(c->name + prefix, sizeof c->name - prefix, "%s%s", prefix ? "." : "", fields[i].name);
         qv__element element;
+        const qv__type *vector = vector_type(&fields[i], &element);
         if (len < 0 || prefix + (size_t) len >= sizeof c->name)
             continue; /* such a column can still be named */
         if (fields[i].type->id == QV_TYPE_STRUCT)
             look(c, fields[i].type->children, fields[i].type->n_children, prefix + (size_t) len, depth + 1);
-        else if (element_of(&fields[i], &element) && (size_t) fields[i].type->width == c->dim) {
+        else if (vector && (size_t) vector->width == c->dim) {
             if (c->n++ == 0)
                 memcpy(c->first, c->name, sizeof c->first);
             note(c->list, sizeof c->list, c->name, 0);
-        } else if (element_of(&fields[i], &element)) {
+        } else if (vector) {
             c->n_other++;
-            note(c->other, sizeof c->other, c->name, fields[i].type->width);
+            note(c->other, sizeof c->other, c->name, vector->width);
         }
     }
 }
@@ -122,17 +133,18 @@ qv_status qv__vector_column_find(const qv__schema *schema, const char *name, siz
                         qv__column_names(schema, names, sizeof names));
     }
     qv_status st = QV_OK;
-    if (!element_of(column.leaf, &column.element))
+    const qv__type *vector = vector_type(column.leaf, &column.element);
+    if (!vector)
         st = qv__fail(err, QV_INVALID, "column \"%s\" is not a vector column but %s", name,
                       qv__type_print(column.leaf->type, text, sizeof text));
-    else if ((size_t) column.leaf->type->width != dim)
-        st = qv__fail(err, QV_INVALID, "column \"%s\" has %d dimensions, query has %zu", name, column.leaf->type->width,
-                      dim);
+    else if ((size_t) vector->width != dim)
+        st = qv__fail(err, QV_INVALID, "column \"%s\" has %d dimensions, query has %zu", name, vector->width, dim);
     if (st != QV_OK) {
         qv__read_clear(&column.read);
         return st;
     }
     column.dim = dim;
+    column.is_multi = vector != column.leaf->type;
     *out = column;
     return QV_OK;
 }
@@ -158,8 +170,7 @@ static qv_status merge_validity(const qv__array *lists, const qv__array *items, 
     return QV_OK;
 }
 
-static qv_status run_of_array(const qv__array *lists, qv__element element, size_t dim, qv__vector_run *out,
-                              qv_error *err)
+qv_status qv__vector_run_of(const qv__array *lists, qv__element element, size_t dim, qv__vector_run *out, qv_error *err)
 {
     const qv__array *items = lists->children[0];
     size_t item_bytes = qv__element_bytes(element, 1);
@@ -175,19 +186,29 @@ static qv_status run_of_array(const qv__array *lists, qv__element element, size_
     return QV_OK;
 }
 
+qv_status qv__vector_column_array(const qv__vector_column *column, qv__fragment_column *from, const uint64_t *rows,
+                                  uint64_t row, size_t n, qv__array **out, qv_error *err)
+{
+    qv__array *top = NULL;
+
+    if (rows)
+        QV_TRY(qv__fragment_column_take(from, rows, n, &top, err));
+    else
+        QV_TRY(qv__fragment_column_read(from, row, n, &top, err));
+    qv_status st = qv__read_extract(&column->read, top, out, err);
+    qv__array_unref(top);
+    return st;
+}
+
 qv_status qv__vector_column_run(const qv__vector_column *column, qv__fragment_column *from, uint64_t row,
                                 uint64_t max_rows, qv__vector_run *out, qv_error *err)
 {
-    qv_status st = QV_OK;
-    qv__array *top = NULL, *lists = NULL;
+    qv__array *lists;
 
     if (column->read.depth == 0)
         return qv__fragment_column_vectors(from, row, max_rows, out, err);
-    QV_CHECK(qv__fragment_column_read(from, row, QV_MIN(max_rows, NESTED_ROWS), &top, err));
-    QV_CHECK(qv__read_extract(&column->read, top, &lists, err));
-    QV_CHECK(run_of_array(lists, column->element, column->dim, out, err));
-done:
-    qv__array_unref(top);
+    QV_TRY(qv__vector_column_array(column, from, NULL, row, QV_MIN(max_rows, NESTED_ROWS), &lists, err));
+    qv_status st = qv__vector_run_of(lists, column->element, column->dim, out, err);
     qv__array_unref(lists);
     return st;
 }
@@ -195,14 +216,10 @@ done:
 qv_status qv__vector_column_take(const qv__vector_column *column, qv__fragment_column *from, const uint64_t *rows,
                                  size_t n, qv__vector_run *out, qv_error *err)
 {
-    qv_status st = QV_OK;
-    qv__array *top = NULL, *lists = NULL;
+    qv__array *lists;
 
-    QV_CHECK(qv__fragment_column_take(from, rows, n, &top, err));
-    QV_CHECK(qv__read_extract(&column->read, top, &lists, err));
-    QV_CHECK(run_of_array(lists, column->element, column->dim, out, err));
-done:
-    qv__array_unref(top);
+    QV_TRY(qv__vector_column_array(column, from, rows, 0, n, &lists, err));
+    qv_status st = qv__vector_run_of(lists, column->element, column->dim, out, err);
     qv__array_unref(lists);
     return st;
 }

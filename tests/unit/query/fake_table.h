@@ -28,6 +28,7 @@ struct qv__snapshot {
     qv__fragment fragments[FAKE_MAX_FRAGMENTS];
     fake_fragment data[FAKE_MAX_FRAGMENTS];
     bool stable;
+    _Atomic(qv__owner *) query_slot;
 };
 
 struct qv__fragment_column {
@@ -42,12 +43,23 @@ static atomic_int fake_fail_reads_at; /* > 0: counts down, then one read fails *
 
 /* ------------------------------------------------------------------ making */
 
+static void fake_number_fields(qv__field *fields, size_t n, int32_t *next)
+{
+    for (size_t i = 0; i < n; i++) {
+        fields[i].id = (*next)++;
+        if (fields[i].type->id == QV_TYPE_STRUCT)
+            fake_number_fields(fields[i].type->children, fields[i].type->n_children, next);
+    }
+}
+
 static qv__snapshot *fake_new(const qv__field *fields, size_t n)
 {
     qv_error err;
+    int32_t id = 0;
     qv__snapshot *s = calloc(1, sizeof *s);
     atomic_init(&s->refs, 1);
     QVT_OK(qv__schema_new(fields, n, NULL, &s->schema, &err));
+    fake_number_fields(s->schema->fields, n, &id);
     return s;
 }
 
@@ -89,6 +101,7 @@ void qv__snapshot_unref(qv__snapshot *s)
 {
     if (atomic_fetch_sub(&s->refs, 1) != 1)
         return;
+    qv__owner_unref(atomic_load(&s->query_slot));
     for (size_t f = 0; f < s->n_fragments; f++) {
         for (size_t c = 0; c < s->schema->n_fields; c++)
             qv__array_unref(s->data[f].columns[c]);
@@ -106,6 +119,16 @@ size_t qv__snapshot_n_fragments(const qv__snapshot *s) { return s->n_fragments; 
 const qv__fragment *qv__snapshot_fragment(const qv__snapshot *s, size_t i) { return &s->fragments[i]; }
 uint64_t qv__snapshot_version(const qv__snapshot *s) { return s->schema ? 7 : 0; }
 bool qv__snapshot_has_stable_row_ids(const qv__snapshot *s) { return s->stable; }
+_Atomic(qv__owner *) *qv__snapshot_query_slot(qv__snapshot *s) { return &s->query_slot; }
+
+qv_status qv__snapshot_indices(qv__snapshot *s, const qv__index_entry **out, size_t *n, qv_error *err)
+{
+    QV_UNUSED(s);
+    QV_UNUSED(err);
+    *out = NULL;
+    *n = 0;
+    return QV_OK;
+}
 
 qv_status qv__snapshot_count_rows(qv__snapshot *s, uint64_t *out, qv_error *err)
 {
@@ -278,11 +301,23 @@ qv_status qv__fragment_column_vectors(qv__fragment_column *column, uint64_t row,
     return QV_OK;
 }
 
+/* Some fragments have pages that must be decoded. */
+qv_status qv__fragment_column_bare_vectors(qv__fragment_column *column, uint64_t row, uint64_t max_rows,
+                                           qv__vector_run *out, qv_error *err)
+{
+    *out = (qv__vector_run){ 0 };
+    if (column->array->null_count > 0 && column->snapshot->fragments[column->fragment].id % 4 == 0)
+        return fake_fault(err);
+    return qv__fragment_column_vectors(column, row, max_rows, out, err);
+}
+
 void qv__vector_run_free(qv__vector_run *run)
 {
     qv__bytes_unref(&run->keep[0]);
     qv__bytes_unref(&run->keep[1]);
 }
+
+#include "fake_vectors.h"
 
 /* ------------------------------------------------------------------ index.h */
 

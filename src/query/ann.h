@@ -1,0 +1,115 @@
+/* Search through a vector index: what ann.c, exact.c, mask.c, places.c and strategy.c do for search.c. */
+#ifndef QV_QUERY_ANN_H
+#define QV_QUERY_ANN_H
+
+#include "index/vector/vector.h"
+#include "query/knn.h"
+
+/* ------------------------------------------------------------------ places.c: what a version's vectors are found by */
+
+/* Fragments in the order of their ids; n_fragments of them, the caller's. */
+typedef struct qv__numbered {
+    uint64_t id;
+    size_t fragment;
+} qv__numbered;
+qv_status qv__fragments_by_id(const qv__snapshot *snapshot, qv__numbered **out, qv_error *err);
+
+/* Where the vectors of one column lie, fragment by fragment, found out as they are asked for. The snapshot's own. */
+typedef struct qv__vector_places qv__vector_places;
+qv_status qv__vector_places_of(qv__snapshot *snapshot, const qv__vector_column *column, qv__vector_places **out,
+                               qv_error *err);
+/* The fragment with this id; false: the version has none. */
+bool qv__vector_places_fragment(const qv__vector_places *places, uint64_t id, size_t *fragment);
+/* Fills `out` with the vector of a row: *found false, it has to be read (nested and encoded columns). NULL: it is null. */
+qv_status qv__vector_place(qv__vector_places *places, qv__snapshot *snapshot, const qv__vector_column *column,
+                           const qv__location *at, const uint8_t **out, bool *found, qv_error *err);
+
+/* What a search through an index has to know of the rows that may match. Immutable. */
+typedef struct qv__row_mask {
+    qv__key_mask keys;
+    qv__key_span *spans;
+    uint8_t *bits;
+    uint64_t n_rows; /* let through */
+} qv__row_mask;
+/* Rows of covered fragments: live ones, or those that match (`matches` NULL: all live ones). */
+qv_status qv__row_mask_new(qv__snapshot *snapshot, const bool *covered, const qv__matches *matches, bool by_address,
+                           qv__row_mask **out, qv_error *err);
+void qv__row_mask_free(qv__row_mask *mask);
+/* The live rows of covered fragments; kept by the snapshot. */
+qv_status qv__row_mask_of(qv__snapshot *snapshot, const bool *covered, bool by_address, const qv__row_mask **out,
+                          qv_error *err);
+
+/* ------------------------------------------------------------------ exact.c */
+
+/* True distances of rows by key, for the index to refine with. A failed read gives NaN and is kept for the end. */
+typedef struct qv__measure {
+    qv__exact exact;
+    qv__snapshot *snapshot;
+    const qv__vector_column *column;
+    const qv__distance *distance;
+    qv__vector_places *places;
+    size_t n_vectors; /* of the one query of a column of lists */
+    bool by_address;  /* keys are addresses, else row ids */
+    atomic_bool has_failed;
+    qv_status status;
+    qv_error err;
+} qv__measure;
+/* In place: the callback keeps its address. */
+qv_status qv__measure_init(qv__measure *measure, qv__snapshot *snapshot, const qv__vector_column *column,
+                           const qv__distance *distance, size_t n_vectors, bool by_address, qv_error *err);
+/* What the first failed read said; when no other thread measures any more. */
+qv_status qv__measure_status(const qv__measure *measure, qv_error *err);
+/* Where the row of a key lies; *found false: it is not in this version (a deleted row may still be found by address). */
+qv_status qv__measure_locate(qv__measure *measure, uint64_t key, qv__location *out, bool *found, qv_error *err);
+
+/* ------------------------------------------------------------------ strategy.c */
+
+typedef struct qv__strategy {
+    const char *reason; /* why every row that matches is measured; static. NULL: the index is searched */
+} qv__strategy;
+typedef struct qv__search_size {
+    uint64_t stored;  /* rows in the index */
+    uint64_t passing; /* rows that it covers and that may match */
+    uint64_t keep;    /* rows wanted */
+    size_t row_bytes; /* of a stored vector */
+    bool is_asked;    /* the caller set something that is about the index */
+    bool has_condition;
+    bool estimates; /* true distances are not wanted */
+} qv__search_size;
+/* Is it cheaper to measure the rows than to look for them? */
+qv__strategy qv__choose_strategy(const qv__search_size *size);
+
+/* ------------------------------------------------------------------ ann.c */
+
+typedef struct qv__ann {
+    qv__snapshot *snapshot;
+    const qv_search_options *options;
+    const qv__vector_column *column;
+    qv__vector_plan *plan; /* NULL: none answers */
+    const char *reason;    /* why the index is not searched; static. NULL: it is */
+    bool by_address;       /* its keys are addresses, else row ids */
+    qv__measure measure;
+    qv__row_mask *mask; /* what a condition left */
+    void *queries;      /* as the index wants them */
+    size_t n_queries;
+    uint64_t covered_rows; /* physical, of fragments that it covers */
+    uint64_t passing;      /* of these, rows that may match */
+    uint64_t uncovered;    /* rows that may match and have to be scanned */
+    bool is_short;         /* the index gave fewer rows than match */
+    qv__vector_counters counters;
+    qv__operator *op_lists, *op_rows; /* of a search that is explained */
+} qv__ann;
+/* Looks for an index over the column, before the metric is known. QV_NOT_FOUND: none of the name asked for. */
+qv_status qv__ann_plan(qv__ann *ann, qv__snapshot *snapshot, const qv__vector_column *column,
+                       const qv_search_options *options, qv_error *err);
+/* Decides when the rows that may match are counted; sets `reason`, or makes the search ready. */
+qv_status qv__ann_choose(qv__ann *ann, const qv__knn *knn, const qv_vectors *queries, qv_error *err);
+/* Puts the rows that the index finds into knn->topks, where those of fragments that it does not cover are already. When is_short
+ * is set afterwards, all rows are to be scanned instead. */
+qv_status qv__ann_run(qv__ann *ann, qv__knn *knn, qv_error *err);
+qv_status qv__ann_explain(qv__ann *ann, const qv__knn *knn, qv__plan *plan, qv_error *err);
+/* Adds to the operators what was done. */
+qv_status qv__ann_count(qv__ann *ann, qv_error *err);
+void qv__ann_clear(qv__ann *ann);
+
+#endif

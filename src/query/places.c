@@ -1,0 +1,358 @@
+/* Where vectors lie. Candidates of an index are measured by the thousand, so a row's vector must be a pointer away: where a fragment's
+ * column lies bare in its file, its pages are found once and kept beside the snapshot. They are pointers into the mapping: nothing is
+ * read before it is measured.
+ *
+ * What is kept: a list of such columns, and of masks of live rows (mask.c), hung up at the snapshot's slot. Lists grow at the head by
+ * compare-and-swap and are freed with the snapshot; who comes second drops its own. */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "query/ann.h"
+
+/* ------------------------------------------------------------------ what a snapshot keeps */
+
+/* Rows [row, row + n) of a fragment. */
+typedef struct stretch {
+    uint64_t row, n;
+    qv__vector_run run;
+} stretch;
+
+typedef struct lying { /* one fragment */
+    bool is_bare;      /* all of it; else rows are read */
+    size_t n, capacity;
+    stretch *items;
+} lying;
+
+struct qv__vector_places {
+    qv__vector_places *next;
+    int32_t field;
+    size_t n;
+    qv__numbered *by_id; /* ascending */
+    _Atomic(lying *) *fragments;
+};
+
+typedef struct kept_mask {
+    struct kept_mask *next;
+    bool *covered;
+    size_t n;
+    bool by_address;
+    qv__row_mask *mask;
+} kept_mask;
+
+typedef struct kept {
+    qv__owner owner;
+    _Atomic(qv__vector_places *) places;
+    _Atomic(kept_mask *) masks;
+} kept;
+
+static void lying_free(lying *l)
+{
+    for (size_t i = 0; l && i < l->n; i++)
+        qv__vector_run_free(&l->items[i].run);
+    if (l)
+        qv__free(l->items);
+    qv__free(l);
+}
+
+static void places_free(qv__vector_places *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; p->fragments && i < p->n; i++)
+        lying_free(atomic_load_explicit(&p->fragments[i], memory_order_relaxed));
+    qv__free((void *) p->fragments);
+    qv__free(p->by_id);
+    qv__free(p);
+}
+
+static void kept_mask_free(kept_mask *k)
+{
+    if (!k)
+        return;
+    qv__row_mask_free(k->mask);
+    qv__free(k->covered);
+    qv__free(k);
+}
+
+static void kept_destroy(qv__owner *owner)
+{
+    kept *k = (kept *) owner;
+
+    for (qv__vector_places *p = atomic_load(&k->places), *next; p; p = next) {
+        next = p->next;
+        places_free(p);
+    }
+    for (kept_mask *m = atomic_load(&k->masks), *next; m; m = next) {
+        next = m->next;
+        kept_mask_free(m);
+    }
+    qv__free(k);
+}
+
+static qv_status kept_of(qv__snapshot *snapshot, kept **out, qv_error *err)
+{
+    _Atomic(qv__owner *) *slot = qv__snapshot_query_slot(snapshot);
+    qv__owner *found = atomic_load_explicit(slot, memory_order_acquire);
+    kept *made;
+
+    if (!found) {
+        QV_TRY(QV_NEW(&made, 1, err));
+        qv__owner_init(&made->owner, kept_destroy);
+        if (atomic_compare_exchange_strong_explicit(slot, &found, &made->owner, memory_order_acq_rel,
+                                                    memory_order_acquire))
+            found = &made->owner;
+        else
+            qv__owner_unref(&made->owner);
+    }
+    *out = (kept *) found;
+    return QV_OK;
+}
+
+/* ------------------------------------------------------------------ columns */
+
+static int by_id(const void *a, const void *b)
+{
+    const qv__numbered *x = a, *y = b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+qv_status qv__fragments_by_id(const qv__snapshot *snapshot, qv__numbered **out, qv_error *err)
+{
+    size_t n = qv__snapshot_n_fragments(snapshot);
+    qv__numbered *order = NULL;
+
+    QV_TRY(QV_NEW(&order, QV_MAX(n, 1), err));
+    for (size_t f = 0; f < n; f++)
+        order[f] = (qv__numbered){ qv__snapshot_fragment(snapshot, f)->id, f };
+    qsort(order, n, sizeof *order, by_id);
+    *out = order;
+    return QV_OK;
+}
+
+static qv_status new_places(qv__snapshot *snapshot, int32_t field, qv__vector_places **out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__vector_places *p = NULL;
+
+    QV_CHECK(QV_NEW(&p, 1, err));
+    p->field = field;
+    p->n = qv__snapshot_n_fragments(snapshot);
+    QV_CHECK(qv__fragments_by_id(snapshot, &p->by_id, err));
+    QV_CHECK(QV_NEW(&p->fragments, QV_MAX(p->n, 1), err));
+    *out = p;
+    p = NULL;
+done:
+    places_free(p);
+    return st;
+}
+
+static qv__vector_places *find_places(qv__vector_places *p, int32_t field)
+{
+    while (p && p->field != field)
+        p = p->next;
+    return p;
+}
+
+qv_status qv__vector_places_of(qv__snapshot *snapshot, const qv__vector_column *column, qv__vector_places **out,
+                               qv_error *err)
+{
+    qv__vector_places *made;
+    kept *k;
+
+    QV_TRY(kept_of(snapshot, &k, err));
+    qv__vector_places *head = atomic_load_explicit(&k->places, memory_order_acquire);
+    if ((*out = find_places(head, column->leaf->id)) != NULL)
+        return QV_OK;
+    QV_TRY(new_places(snapshot, column->leaf->id, &made, err));
+    do {
+        if ((*out = find_places(head, column->leaf->id)) != NULL) {
+            places_free(made);
+            return QV_OK;
+        }
+        made->next = head;
+    } while (
+        !atomic_compare_exchange_weak_explicit(&k->places, &head, made, memory_order_acq_rel, memory_order_acquire));
+    *out = made;
+    return QV_OK;
+}
+
+/* Ids mostly ascend by one from fragment to fragment: then the first guess is right. */
+bool qv__vector_places_fragment(const qv__vector_places *places, uint64_t id, size_t *fragment)
+{
+    size_t low = 0, high = places->n;
+
+    if (places->n == 0 || id < places->by_id[0].id)
+        return false;
+    uint64_t guess = id - places->by_id[0].id;
+    if (guess < places->n && places->by_id[guess].id == id) {
+        *fragment = places->by_id[guess].fragment;
+        return true;
+    }
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (places->by_id[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == places->n || places->by_id[low].id != id)
+        return false;
+    *fragment = places->by_id[low].fragment;
+    return true;
+}
+
+/* ------------------------------------------------------------------ fragments */
+
+/* Pages that follow one another in the file become one stretch. */
+static bool extend(stretch *last, qv__vector_run *run)
+{
+    if (last->run.validity || run->validity || last->run.stride != run->stride ||
+        last->run.data + last->n * run->stride != run->data || last->run.keep[0].owner != run->keep[0].owner)
+        return false;
+    last->n += run->rows;
+    qv__vector_run_free(run);
+    return true;
+}
+
+static qv_status find_stretches(qv__fragment_column *from, uint64_t rows, lying *out, qv_error *err)
+{
+    for (uint64_t row = 0; row < rows;) {
+        qv__vector_run run = { 0 };
+        QV_TRY(qv__fragment_column_bare_vectors(from, row, rows - row, &run, err));
+        if (run.rows == 0)
+            return QV_OK;
+        uint64_t n = run.rows;
+        if (out->n == 0 || !extend(&out->items[out->n - 1], &run)) {
+            qv_status st = QV_GROW(&out->items, &out->capacity, out->n + 1, err);
+            if (st != QV_OK) {
+                qv__vector_run_free(&run);
+                return st;
+            }
+            out->items[out->n++] = (stretch){ row, n, run };
+        }
+        row += n;
+    }
+    out->is_bare = true;
+    return QV_OK;
+}
+
+static qv_status new_lying(qv__snapshot *snapshot, const qv__vector_column *column, size_t fragment, lying **out,
+                           qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__fragment_column *from = NULL;
+    lying *l = NULL;
+
+    QV_CHECK(QV_NEW(&l, 1, err));
+    if (column->read.depth == 0 && !column->is_multi) {
+        QV_CHECK(qv__fragment_column_open(snapshot, fragment, qv__read_field(&column->read), &from, err));
+        QV_CHECK(find_stretches(from, qv__snapshot_fragment(snapshot, fragment)->physical_rows, l, err));
+    }
+    *out = l;
+    l = NULL;
+done:
+    qv__fragment_column_free(from);
+    lying_free(l);
+    return st;
+}
+
+static qv_status lying_of(qv__vector_places *places, qv__snapshot *snapshot, const qv__vector_column *column,
+                          size_t fragment, const lying **out, qv_error *err)
+{
+    _Atomic(lying *) *slot = &places->fragments[fragment];
+    lying *found = atomic_load_explicit(slot, memory_order_acquire), *other = NULL;
+
+    if (!found) {
+        QV_TRY(new_lying(snapshot, column, fragment, &found, err));
+        if (!atomic_compare_exchange_strong_explicit(slot, &other, found, memory_order_acq_rel, memory_order_acquire)) {
+            lying_free(found);
+            found = other;
+        }
+    }
+    *out = found;
+    return QV_OK;
+}
+
+static const stretch *stretch_of(const lying *l, uint64_t row)
+{
+    size_t low = 0, high = l->n;
+
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (l->items[middle].row <= row)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &l->items[low];
+}
+
+qv_status qv__vector_place(qv__vector_places *places, qv__snapshot *snapshot, const qv__vector_column *column,
+                           const qv__location *at, const uint8_t **out, bool *found, qv_error *err)
+{
+    const lying *l;
+
+    *out = NULL;
+    QV_TRY(lying_of(places, snapshot, column, at->fragment, &l, err));
+    *found = l->is_bare;
+    if (!l->is_bare || l->n == 0)
+        return QV_OK;
+    const stretch *s = stretch_of(l, at->row);
+    uint64_t row = at->row - s->row;
+    if (!s->run.validity || qv__bit_get(s->run.validity, s->run.validity_offset + row))
+        *out = s->run.data + row * s->run.stride;
+    return QV_OK;
+}
+
+/* ------------------------------------------------------------------ masks that depend on the version alone */
+
+static kept_mask *find_mask(kept_mask *m, const bool *covered, bool by_address)
+{
+    while (m && (m->by_address != by_address || memcmp(m->covered, covered, m->n * sizeof *covered) != 0))
+        m = m->next;
+    return m;
+}
+
+static qv_status new_kept_mask(qv__snapshot *snapshot, const bool *covered, bool by_address, kept_mask **out,
+                               qv_error *err)
+{
+    qv_status st = QV_OK;
+    kept_mask *k = NULL;
+
+    QV_CHECK(QV_NEW(&k, 1, err));
+    k->n = qv__snapshot_n_fragments(snapshot);
+    k->by_address = by_address;
+    QV_CHECK(QV_NEW(&k->covered, QV_MAX(k->n, 1), err));
+    memcpy(k->covered, covered, k->n * sizeof *covered);
+    QV_CHECK(qv__row_mask_new(snapshot, covered, NULL, by_address, &k->mask, err));
+    *out = k;
+    k = NULL;
+done:
+    kept_mask_free(k);
+    return st;
+}
+
+qv_status qv__row_mask_of(qv__snapshot *snapshot, const bool *covered, bool by_address, const qv__row_mask **out,
+                          qv_error *err)
+{
+    kept_mask *found, *made;
+    kept *k;
+
+    QV_TRY(kept_of(snapshot, &k, err));
+    kept_mask *head = atomic_load_explicit(&k->masks, memory_order_acquire);
+    if ((found = find_mask(head, covered, by_address)) == NULL) {
+        QV_TRY(new_kept_mask(snapshot, covered, by_address, &made, err));
+        do {
+            if ((found = find_mask(head, covered, by_address)) != NULL)
+                break;
+            made->next = head;
+        } while (
+            !atomic_compare_exchange_weak_explicit(&k->masks, &head, made, memory_order_acq_rel, memory_order_acquire));
+        if (found)
+            kept_mask_free(made);
+        else
+            found = made;
+    }
+    *out = found->mask;
+    return QV_OK;
+}
