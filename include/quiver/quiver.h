@@ -412,7 +412,7 @@ QV_API qv_status qv_table_take(qv_table *table, qv_take_by by, const uint64_t *r
                                const qv_scan_options *options, struct ArrowArrayStream *out, qv_error *err);
 
 typedef enum qv_metric {
-    QV_METRIC_AUTO = 0,    /* l2; hamming for uint8 vectors */
+    QV_METRIC_AUTO = 0,    /* the index's; without one l2, hamming for uint8 vectors, cosine for lists of vectors */
     QV_METRIC_L2 = 1,      /* squared Euclidean distance */
     QV_METRIC_COSINE = 2,  /* 1 - cosine; a zero vector never matches */
     QV_METRIC_DOT = 3,     /* 1 - dot product */
@@ -472,20 +472,30 @@ typedef struct qv_search_options {
     uint32_t max_probes;      /* ... and at most, when fewer than k rows were found; 0: all */
     uint32_t ef;              /* candidates of a walk through a graph */
     uint32_t refine_factor;   /* k times so many candidates get their true distance; 0: as many as it takes */
-    bool no_refine;           /* distances as the index estimates them */
+    bool no_refine;           /* distances as the index estimates them; true ones beside rows that it does not cover */
     qv_approx_mode approx_mode;
+    /* Two stages over all rows that match, without an index: a cheap distance chooses candidates, the whole vectors rank them. */
+    uint32_t
+        prefix_dims; /* the first stage looks at so many of each vector's first values (Matryoshka embeddings); 0: all */
+    bool
+        binary_stage; /* the first stage counts differing signs; dim / 8 bytes per row stay in memory with the version */
+    uint32_t stage_factor; /* candidates per row wanted; 0: 16 */
 } qv_search_options;
-#define QV_SEARCH_OPTIONS_INIT                                                                                      \
-    {                                                                                                               \
-        sizeof(qv_search_options), NULL, QV_METRIC_AUTO, 10, 0, false, false, 0, 0, NULL, 0, false, false, false,   \
-            QV_JOB_INIT, NULL, false, NULL, false, false, NULL, 0, NULL, false, 0, 0, 0, 0, false, QV_APPROX_NORMAL \
+#define QV_SEARCH_OPTIONS_INIT                                                                                       \
+    {                                                                                                                \
+        sizeof(qv_search_options), NULL, QV_METRIC_AUTO, 10, 0, false, false, 0, 0, NULL, 0, false, false, false,    \
+            QV_JOB_INIT, NULL, false, NULL, false, false, NULL, 0, NULL, false, 0, 0, 0, 0, false, QV_APPROX_NORMAL, \
+            0, false, 0                                                                                              \
     }
 
-/* The k nearest rows of each query vector, exactly, nearest first, ties by row id; the answer does not depend on the
- * number of threads. Columns as asked, then _distance (float32) unless the columns name it, then _rowid / _rowaddr.
+/* The k nearest rows of each query vector, nearest first, ties by row id; the answer does not depend on the number of threads.
+ * Exactly, or, over a column with a vector index, approximately where that is cheaper: distances are true ones all the same,
+ * rows that the index does not cover are scanned, and k rows come whenever k rows match. metric AUTO: the index's. A column of
+ * lists of vectors takes all query vectors as one query: a row's distance is the sum, over them, of the least distance to one of
+ * its vectors (by cosine unless told otherwise). Columns as asked, then _distance (float32) unless the columns name it, then _rowid / _rowaddr.
  * Null vectors, vectors with NaN, and (cosine) zero vectors never match.
- * QV_NOT_FOUND: no such column.  QV_INVALID: not a vector column, another dimension, several candidates (named),
- * a NaN or infinite query, a metric that the element type does not support. */
+ * QV_NOT_FOUND: no such column or index.  QV_INVALID: not a vector column, another dimension, several candidates (named),
+ * a NaN or infinite query, a metric that the element type does not support, stages for packed bits or lists of vectors. */
 QV_API qv_status qv_table_search(qv_table *table, const qv_vectors *queries, const qv_search_options *options,
                                  struct ArrowArrayStream *out, qv_error *err);
 

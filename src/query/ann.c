@@ -47,6 +47,8 @@ qv_status qv__ann_plan(qv__ann *ann, qv__snapshot *snapshot, const qv__vector_co
         QV_TRY(check_name(snapshot, options->index, err));
     if (ann->plan && options->bypass_vector_index)
         ann->reason = "bypassed";
+    else if (ann->plan && (options->prefix_dims > 0 || options->binary_stage))
+        ann->reason = "two stages over all rows";
     return QV_OK;
 }
 

@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/pool.h"
-#include "query/knn.h"
+#include "query/stages.h"
 #include "simd/half.h"
 
 enum {
@@ -170,8 +170,8 @@ static qv_status make_tasks(qv__knn *x, qv_error *err)
     x->n_tasks = QV_MIN(x->n_tasks, by_memory);
     QV_TRY(QV_NEW(&x->topks, x->n_tasks * x->n_queries, err));
     QV_TRY(QV_NEW(&x->slots, x->n_tasks * per_task, err));
-    const float *lower = x->options->has_lower ? &x->options->lower_bound : NULL;
-    const float *upper = x->options->has_upper ? &x->options->upper_bound : NULL;
+    const float *lower = x->options->has_lower && !x->is_first_stage ? &x->options->lower_bound : NULL;
+    const float *upper = x->options->has_upper && !x->is_first_stage ? &x->options->upper_bound : NULL;
     for (size_t i = 0; i < x->n_tasks * x->n_queries; i++)
         qv__topk_init(&x->topks[i], x->keep, x->slots + i * x->keep, lower, upper);
     return QV_OK;
@@ -219,11 +219,26 @@ static qv_status measure(qv__knn *x, const qv__vector_run *run, const qv__scan_r
     return st == QV_OK ? qv__job_tick(x->job, run->rows, run->rows * run->stride, err) : st;
 }
 
+static qv__vector_run signs_run(const qv__knn *x, const part *p, uint64_t row, uint64_t most)
+{
+    const qv__signs *signs = x->signs[p->fragment];
+    size_t bytes = qv__bitmap_bytes(x->column.dim);
+
+    return (qv__vector_run){ .data = signs->bits + row * bytes,
+                             .stride = bytes,
+                             .rows = most,
+                             .validity = signs->validity,
+                             .validity_offset = row };
+}
+
 static qv_status scan_run(qv__knn *x, part *p, uint64_t row, uint64_t most, qv__topk *topks, uint64_t *n, qv_error *err)
 {
     qv__vector_run run = { 0 };
 
-    QV_TRY(qv__vector_column_run(&x->column, p->column, row, most, &run, err));
+    if (x->signs)
+        run = signs_run(x, p, row, most);
+    else
+        QV_TRY(qv__vector_column_run(&x->column, p->column, row, most, &run, err));
     qv__scan_rows rows = { .rows = run.data,
                            .stride = run.stride,
                            .n = run.rows,
@@ -359,7 +374,7 @@ static qv_status scan_part(qv__knn *x, size_t fragment, uint64_t row, uint64_t e
         return QV_OK;
     QV_CHECK(qv__snapshot_row_id_array(x->snapshot, fragment, &p.ids, err));
     QV_CHECK(qv__fragment_column_open(x->snapshot, fragment, qv__read_field(&x->column.read), &p.column, err));
-    if (p.matches && n < (end - row) / SPARSE && !x->column.is_multi) {
+    if (p.matches && n < (end - row) / SPARSE && !x->column.is_multi && !x->signs) {
         QV_CHECK(scan_few(x, &p, row, end, topks, err));
         goto done;
     }
@@ -396,8 +411,23 @@ static qv_status scan_task(void *ctx, size_t task, qv_error *err)
     return QV_OK;
 }
 
+/* Made before the tasks begin, each with all threads. */
+static qv_status get_signs(qv__knn *x, qv_error *err)
+{
+    qv__vector_places *places;
+
+    QV_TRY(qv__vector_places_of(x->snapshot, &x->column, &places, err));
+    QV_TRY(QV_NEW(&x->signs, QV_MAX(qv__snapshot_n_fragments(x->snapshot), 1), err));
+    for (size_t f = 0; f < qv__snapshot_n_fragments(x->snapshot); f++)
+        if (is_scanned(x, f) && x->rows[f] > 0)
+            QV_TRY(qv__signs_of_fragment(places, x->snapshot, &x->column, f, x->job, &x->signs[f], err));
+    return QV_OK;
+}
+
 static void forget_scan(qv__knn *x)
 {
+    qv__free((void *) x->signs);
+    x->signs = NULL;
     qv__free(x->starts);
     qv__free(x->topks);
     qv__free(x->slots);
@@ -412,6 +442,8 @@ qv_status qv__knn_run(qv__knn *x, qv_error *err)
     QV_TRY(lay_out(x, err));
     x->job->rows_total = x->scanned;
     QV_TRY(make_tasks(x, err));
+    if (x->is_first_stage && x->options->binary_stage)
+        QV_TRY(get_signs(x, err));
     if (x->scanned > 0)
         QV_TRY(qv__parallel_for(x->n_tasks, qv__job_threads(x->job), scan_task, x, err));
     if (x->op)

@@ -24,6 +24,8 @@ typedef struct qv__knn {
     const bool *covered; /* per fragment; borrowed */
     qv__knn_part part;   /* fragments that are scanned */
     uint64_t scanned;    /* rows of these that may match */
+    bool is_first_stage; /* `distance` chooses candidates: bounds are not for it, and signs are looked at where asked */
+    const struct qv__signs **signs; /* per fragment that is scanned; NULL: vectors */
     size_t n_tasks;
     uint64_t total_rows; /* physical */
     uint64_t *starts;    /* first row of each fragment among those that are scanned, n_fragments + 1 */

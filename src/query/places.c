@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "query/ann.h"
+#include "query/stages.h"
 
 /* ------------------------------------------------------------------ what a snapshot keeps */
 
@@ -29,6 +29,7 @@ struct qv__vector_places {
     size_t n;
     qv__numbered *by_id; /* ascending */
     _Atomic(lying *) *fragments;
+    _Atomic(qv__signs *) *signs;
 };
 
 typedef struct kept_mask {
@@ -60,6 +61,9 @@ static void places_free(qv__vector_places *p)
         return;
     for (size_t i = 0; p->fragments && i < p->n; i++)
         lying_free(atomic_load_explicit(&p->fragments[i], memory_order_relaxed));
+    for (size_t i = 0; p->signs && i < p->n; i++)
+        qv__signs_free(atomic_load_explicit(&p->signs[i], memory_order_relaxed));
+    qv__free((void *) p->signs);
     qv__free((void *) p->fragments);
     qv__free(p->by_id);
     qv__free(p);
@@ -139,6 +143,7 @@ static qv_status new_places(qv__snapshot *snapshot, int32_t field, qv__vector_pl
     p->n = qv__snapshot_n_fragments(snapshot);
     QV_CHECK(qv__fragments_by_id(snapshot, &p->by_id, err));
     QV_CHECK(QV_NEW(&p->fragments, QV_MAX(p->n, 1), err));
+    QV_CHECK(QV_NEW(&p->signs, QV_MAX(p->n, 1), err));
     *out = p;
     p = NULL;
 done:
@@ -301,6 +306,23 @@ qv_status qv__vector_place(qv__vector_places *places, qv__snapshot *snapshot, co
     uint64_t row = at->row - s->row;
     if (!s->run.validity || qv__bit_get(s->run.validity, s->run.validity_offset + row))
         *out = s->run.data + row * s->run.stride;
+    return QV_OK;
+}
+
+qv_status qv__signs_of_fragment(qv__vector_places *places, qv__snapshot *snapshot, const qv__vector_column *column,
+                                size_t fragment, qv__job *job, const qv__signs **out, qv_error *err)
+{
+    _Atomic(qv__signs *) *slot = &places->signs[fragment];
+    qv__signs *found = atomic_load_explicit(slot, memory_order_acquire), *other = NULL;
+
+    if (!found) {
+        QV_TRY(qv__signs_new(snapshot, column, fragment, job, &found, err));
+        if (!atomic_compare_exchange_strong_explicit(slot, &other, found, memory_order_acq_rel, memory_order_acquire)) {
+            qv__signs_free(found);
+            found = other;
+        }
+    }
+    *out = found;
     return QV_OK;
 }
 

@@ -2,7 +2,7 @@
 #include "arrow/compute/compute.h"
 #include "base/alloc.h"
 #include "base/bytes.h"
-#include "query/ann.h"
+#include "query/stages.h"
 
 typedef struct search {
     const qv_search_options *options;
@@ -215,7 +215,8 @@ static qv_status find_column(search *x, qv__snapshot *snapshot, const qv_vectors
     QV_TRY(qv__ann_plan(&x->ann, snapshot, &x->knn.column, options, err));
     if (metric == QV_METRIC_AUTO && x->ann.plan)
         metric = qv__vector_plan_metric(x->ann.plan);
-    return qv__knn_prepare(&x->knn, queries, metric, err);
+    QV_TRY(qv__knn_prepare(&x->knn, queries, metric, err));
+    return qv__stages_check(&x->knn, err);
 }
 
 static qv_status prepare(search *x, qv__snapshot *snapshot, const qv_vectors *queries, qv_error *err)
@@ -256,7 +257,10 @@ static qv_status find_nearest(search *x, qv_error *err)
     if (ann->plan)
         knn->covered = qv__vector_plan_covered(ann->plan);
     knn->part = by_index ? others : all;
-    QV_TRY(qv__knn_run(knn, err));
+    if (qv__stages_asked(x->options))
+        QV_TRY(qv__stages_run(knn, x->queries, err));
+    else
+        QV_TRY(qv__knn_run(knn, err));
     if (by_index)
         QV_TRY(qv__ann_run(ann, knn, err));
     if (ann->is_short) {
