@@ -285,7 +285,7 @@ done:
 /* The index is damaged, not the table. */
 static bool is_useless(const qv__ann *ann, qv_status st)
 {
-    return (st == QV_CORRUPT || st == QV_NOT_FOUND) && !atomic_load(&ann->measure.has_failed);
+    return (st == QV_CORRUPT || st == QV_NOT_FOUND || st == QV_UNSUPPORTED) && !atomic_load(&ann->measure.has_failed);
 }
 
 qv_status qv__ann_run(qv__ann *ann, qv__knn *knn, qv_error *err)
@@ -310,7 +310,7 @@ void qv__ann_clear(qv__ann *ann)
 
 static const char lists_name[] = "ANNIvfPartition: ", rows_name[] = "ANNSubIndex: ";
 
-/* "ANNIvfPartition: ..., ANNSubIndex: ..." as two operators, the lists below. */
+/* "ANNIvfPartition: ...; ANNSubIndex: ..." as two operators, the lists below. */
 static qv_status add_operators(qv__ann *ann, qv__plan *plan, char *text, qv_error *err)
 {
     char *rows = strstr(text, rows_name);
@@ -319,7 +319,7 @@ static qv_status add_operators(qv__ann *ann, qv__plan *plan, char *text, qv_erro
     if (strncmp(lists, lists_name, sizeof lists_name - 1) == 0)
         lists += sizeof lists_name - 1;
     if (rows) {
-        for (char *end = rows; end > lists && (end[-1] == ' ' || end[-1] == ',' || end[-1] == '\n');)
+        for (char *end = rows; end > lists && (end[-1] == ' ' || end[-1] == ';' || end[-1] == ',');)
             *--end = 0;
         rows += sizeof rows_name - 1;
     }
