@@ -62,54 +62,63 @@ static void measure_encoding(const qv__quantizer *pq, const float *rows, uint8_t
     printf("  encode      %8.2f M rows/s\n", ENCODE_ROWS / best / 1e6);
 }
 
-/* All rows are below an infinite threshold; a low one leaves about as many as a search of many lists does. */
-static void measure_scan(const qv__quantizer *pq, const float *rows, const uint8_t *codes, size_t per_list)
-{
-    size_t width = pq->columns[0].width, n_lists = QV_MIN(LISTS, ENCODE_ROWS / per_list), n = n_lists * per_list;
-    uint8_t *arranged = must(malloc(n * width));
-    uint64_t *ids = must(malloc(n * sizeof *ids));
-    double all = 1e30, best = 1e30, entering = 1e30;
-    qv_error err;
-    qv__code_query *query;
+typedef struct lists {
+    size_t n, per_list, width;
+    uint8_t *arranged;
+    uint64_t *ids;
+} lists;
 
-    check(pq->class->query_new(pq, rows, &query, &err), &err);
-    for (size_t i = 0; i < n; i++)
-        ids[i] = i;
-    for (size_t list = 0; list < n_lists; list++) {
-        uint8_t *out = arranged + list * per_list * width;
-        pq->class->arrange(pq, (const uint8_t *const[]){ codes + list * per_list * width }, per_list, &out);
+static lists make_lists(const qv__quantizer *pq, const uint8_t *codes, size_t per_list)
+{
+    lists x = { .per_list = per_list, .width = pq->columns[0].width, .n = QV_MIN(LISTS, ENCODE_ROWS / per_list) };
+
+    x.arranged = must(malloc(x.n * per_list * x.width));
+    x.ids = must(malloc(x.n * per_list * sizeof *x.ids));
+    for (size_t i = 0; i < x.n * per_list; i++)
+        x.ids[i] = i;
+    for (size_t list = 0; list < x.n; list++) {
+        size_t at = list * per_list * x.width;
+        pq->class->arrange(pq, (const uint8_t *const[]){ codes + at }, per_list, (uint8_t *[]){ x.arranged + at });
     }
-    for (int run = 0; run < 3 * RUNS; run++) {
+    return x;
+}
+
+/* One query over the first rows of all lists, for the best of `capacity`: us per list. */
+static double scan_time(const qv__quantizer *pq, const lists *x, const float *row, size_t n_rows, size_t capacity)
+{
+    double best = 1e30;
+    qv__code_query *query;
+    qv_error err;
+
+    for (int run = 0; run < RUNS; run++) {
         qv__candidates candidates;
-        const qv__hit *hits;
-        /* everything passes; then again with the threshold that this has left */
-        check(qv__candidates_init(&candidates, run < RUNS ? n : CAPACITY, NULL, 0, NULL, &err), &err);
-        if (run >= 2 * RUNS)
-            candidates.threshold = INFINITY;
+        check(qv__candidates_init(&candidates, capacity, NULL, 0, NULL, &err), &err);
         double start = seconds();
-        for (size_t list = 0; list < n_lists; list++) {
-            qv__code_list one = { .n = run < 2 * RUNS ? per_list : 1,
-                                  .ids = ids + list * per_list,
-                                  .columns = { arranged + list * per_list * width } };
+        check(pq->class->query_new(pq, row, &query, &err), &err);
+        for (size_t list = 0; list < x->n; list++) {
+            qv__code_list one = { .n = n_rows,
+                                  .ids = x->ids + list * x->per_list,
+                                  .columns = { x->arranged + list * x->per_list * x->width } };
             pq->class->enter_list(query, NULL, 0, NULL);
             pq->class->scan(query, &one, &candidates);
         }
-        double took = seconds() - start;
-        if (run < RUNS)
-            all = QV_MIN(all, took);
-        else if (run < 2 * RUNS)
-            best = QV_MIN(best, took);
-        else
-            entering = QV_MIN(entering, took);
-        qv__candidates_finish(&candidates, &hits);
+        pq->class->query_free(query);
+        best = QV_MIN(best, seconds() - start);
         qv__candidates_clear(&candidates);
     }
-    printf("  scan        %8.1f M rows/s (%.2f us per list of %zu), keeping %d; %.1f M rows/s keeping all\n",
-           (double) n / best / 1e6, best / (double) n_lists * 1e6, per_list, CAPACITY, (double) n / all / 1e6);
-    printf("  enter       %8.2f us per list\n", entering / (double) n_lists * 1e6);
-    pq->class->query_free(query);
-    free(arranged);
-    free(ids);
+    return best / (double) x->n * 1e6;
+}
+
+static void measure_scans(const qv__quantizer *pq, const float *rows, const uint8_t *codes, size_t per_list)
+{
+    lists x = make_lists(pq, codes, per_list);
+    double some = scan_time(pq, &x, rows, per_list, CAPACITY), one = scan_time(pq, &x, rows, 1, CAPACITY);
+    double all = scan_time(pq, &x, rows, per_list, x.n * per_list);
+
+    printf("  scan        %8.2f us per list (%.0f M rows/s), of one row %.2f us; all rows kept: %.2f us\n", some,
+           (double) per_list / some, one, all);
+    free(x.arranged);
+    free(x.ids);
 }
 
 static void measure(const float *rows, size_t dim, size_t m, unsigned bits, size_t per_list)
@@ -130,7 +139,7 @@ static void measure(const float *rows, size_t dim, size_t m, unsigned bits, size
         ((qv__pq *) pq)->kernels = qv__pq_kernels_of(levels[l]);
         printf("%s\n", levels[l]);
         measure_encoding(pq, rows, codes);
-        measure_scan(pq, rows, codes, per_list);
+        measure_scans(pq, rows, codes, per_list);
         fflush(stdout);
     }
     pq->class->free(pq);

@@ -18,6 +18,13 @@ static inline float greatest_of(__m256 v)
     return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
 }
 
+static inline void store_bytes(uint8_t *bytes, __m256 v)
+{
+    __m256i numbers = _mm256_cvttps_epi32(v);
+    __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(numbers), _mm256_extracti128_si256(numbers, 1));
+    _mm_storel_epi64((__m128i *) bytes, _mm_packus_epi16(words, words));
+}
+
 #define P_NAME(stem)      stem##_avx2
 #define P_VEC             __m256
 #define P_LANES           8
@@ -41,6 +48,7 @@ static inline float greatest_of(__m256 v)
         (best) = _mm256_min_ps((v), (best));                                   \
         (which) = _mm256_blendv_epi8((which), (i), _mm256_castps_si256(less)); \
     }
+#define P_STORE_BYTES store_bytes
 #include "pq_tmpl.h"
 
 /* Sub-vectors whose sums, with pairs of them cut at 255, fit 16 bits. Even. */
@@ -55,6 +63,7 @@ static inline __m256i look_up_pair(__m256i low, __m256i high, const uint8_t *cod
 {
     const __m256i nibble = _mm256_set1_epi8(15);
     __m256i code = _mm256_loadu_si256((const __m256i *) codes);
+    _mm_prefetch((const char *) codes + QV_PQ_AHEAD, _MM_HINT_T0);
     return _mm256_adds_epu8(_mm256_shuffle_epi8(low, _mm256_and_si256(code, nibble)),
                             _mm256_shuffle_epi8(high, _mm256_and_si256(_mm256_srli_epi16(code, 4), nibble)));
 }

@@ -27,6 +27,7 @@
         (best) = _mm512_min_ps((v), (best));                          \
         (which) = _mm512_mask_mov_epi32((which), less, (i));          \
     }
+#define P_STORE_BYTES(p, v) _mm_storeu_si128((__m128i *) (p), _mm512_cvtusepi32_epi8(_mm512_cvttps_epi32(v)))
 #define P_WIDE
 #include "pq_tmpl.h"
 
@@ -52,6 +53,7 @@ static inline __attribute__((always_inline)) void filter4(const qv__pq_filter_ta
             __m512i low = table4(tables->bytes, s), high = table4(tables->bytes, s + 1);
             for (int i = 0; i < n_blocks; i++) {
                 __m512i code = _mm512_loadu_si512(column + i * QV_PQ_BLOCK);
+                _mm_prefetch((const char *) column + i * QV_PQ_BLOCK + QV_PQ_AHEAD, _MM_HINT_T0);
                 __m512i upper = _mm512_and_si512(_mm512_srli_epi16(code, 4), nibble);
                 sums_add(&sums, i,
                          _mm512_adds_epu8(_mm512_shuffle_epi8(low, _mm512_and_si512(code, nibble)),

@@ -15,6 +15,7 @@ static inline table8 table8_of(const uint8_t *bytes)
 static inline __m512i look_up(const table8 *table, const uint8_t *codes)
 {
     __m512i code = _mm512_loadu_si512(codes);
+    _mm_prefetch((const char *) codes + QV_PQ_AHEAD, _MM_HINT_T0);
     return _mm512_mask_blend_epi8(_mm512_movepi8_mask(code),
                                   _mm512_permutex2var_epi8(table->part[0], code, table->part[1]),
                                   _mm512_permutex2var_epi8(table->part[2], code, table->part[3]));

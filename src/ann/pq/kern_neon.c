@@ -1,8 +1,16 @@
 /* NEON of arm64. tbl looks 16 codes up in 16 bytes, or in 64 by four registers; tbx leaves what is out of its reach. */
 #include <arm_neon.h>
 #include <math.h>
+#include <string.h>
 
 #include "pq_private.h"
+
+static inline void store_bytes(uint8_t *bytes, float32x4_t v)
+{
+    uint16x4_t words = vmovn_u32(vcvtq_u32_f32(v));
+    uint32_t four = vget_lane_u32(vreinterpret_u32_u8(vmovn_u16(vcombine_u16(words, words))), 0);
+    memcpy(bytes, &four, sizeof four);
+}
 
 #define P_NAME(stem)      stem##_neon
 #define P_VEC             float32x4_t
@@ -27,6 +35,7 @@
         (best) = vbslq_f32(less, (v), (best));    \
         (which) = vbslq_u32(less, (i), (which));  \
     }
+#define P_STORE_BYTES store_bytes
 #define P_WIDE
 #include "pq_tmpl.h"
 

@@ -25,6 +25,7 @@
         (best) = (v);             \
         (which) = (i);            \
     }
+#define P_STORE_BYTES(p, v) (*(p) = (uint8_t) (int32_t) (v))
 #include "pq_tmpl.h"
 
 const qv__pq_kernels qv__pq_kernels_scalar = { .name = "scalar", P_KERNELS };

@@ -5,8 +5,10 @@
 #include "ann/pq/pq.h"
 
 enum {
-    QV_PQ_BLOCK = 64,     /* rows that a kernel takes at once */
-    QV_PQ_CHUNK = 4,      /* blocks that a filter takes with one look at the tables */
+    QV_PQ_BLOCK = 64, /* rows that a kernel takes at once */
+    QV_PQ_CHUNK = 4,  /* blocks that a filter takes with one look at the tables */
+    QV_PQ_AHEAD =
+        512, /* bytes of a column that are fetched ahead: many columns are more streams than processors follow */
     QV_PQ_MAX_WORDS = 256 /* codewords of a sub-vector */
 };
 

@@ -7,6 +7,7 @@
  *   P_LEAST(v), P_GREATEST(v)       over the lanes
  *   P_INT, P_INT_SET1(i), P_INT_STORE(p, i)          vector of 32-bit numbers
  *   P_KEEP(best, which, v, i)       where v < best: best = v, which = i
+ *   P_STORE_BYTES(p, v)             each lane, in 0 .. 255, rounded down
  *   P_WIDE           defined: 32 registers, four codewords at a time, else two */
 
 #define EACH4(X) X(0) X(1) X(2) X(3)
@@ -88,6 +89,13 @@ static void P_NAME(approach)(const float *rows, const float *word, size_t dsub, 
     }
 #define P_PRODUCT_STEP(sum, value, word) (sum) = P_FNMA((value), (word), (sum));
 
+#define P_FINISH(v)                                                    \
+    sum##v = P_MUL(sum##v, P_SET1(scale));                             \
+    P_STORE(tables->values + s * words->n + c + (v) *P_LANES, sum##v); \
+    least = P_MIN(least, sum##v);                                      \
+    greatest = P_MAX(greatest, sum##v);
+
+/* Words by four vectors, which share the loads of the query; 16 words may be a single vector. */
 #define P_TABLES(name, STEP)                                                                                      \
     static void P_NAME(name)(const float *query, const qv__pq_columns *words, float scale, qv__pq_tables *tables) \
     {                                                                                                             \
@@ -95,14 +103,24 @@ static void P_NAME(approach)(const float *rows, const float *word, size_t dsub, 
         for (size_t s = 0; s < words->m; s++) {                                                                   \
             const float *part = query + s * words->dsub, *columns = words->values + s * words->dsub * words->n;   \
             P_VEC least = P_SET1(INFINITY), greatest = P_SET1(-INFINITY);                                         \
-            for (size_t c = 0; c < words->n; c += P_LANES) {                                                      \
-                P_VEC sum = P_SET1(0);                                                                            \
+            size_t c = 0;                                                                                         \
+            for (; c + 4 * P_LANES <= words->n; c += 4 * P_LANES) {                                               \
+                P_VEC sum0 = P_SET1(0), sum1 = sum0, sum2 = sum0, sum3 = sum0;                                    \
+                for (size_t j = 0; j < words->dsub; j++) {                                                        \
+                    const float *column = columns + j * words->n + c;                                             \
+                    P_VEC value = P_SET1(part[j]);                                                                \
+                    STEP(sum0, value, P_LOAD(column))                                                             \
+                    STEP(sum1, value, P_LOAD(column + P_LANES))                                                   \
+                    STEP(sum2, value, P_LOAD(column + 2 * P_LANES))                                               \
+                    STEP(sum3, value, P_LOAD(column + 3 * P_LANES))                                               \
+                }                                                                                                 \
+                EACH4(P_FINISH)                                                                                   \
+            }                                                                                                     \
+            for (; c < words->n; c += P_LANES) {                                                                  \
+                P_VEC sum0 = P_SET1(0);                                                                           \
                 for (size_t j = 0; j < words->dsub; j++)                                                          \
-                    STEP(sum, P_SET1(part[j]), P_LOAD(columns + j * words->n + c))                                \
-                sum = P_MUL(sum, P_SET1(scale));                                                                  \
-                P_STORE(tables->values + s * words->n + c, sum);                                                  \
-                least = P_MIN(least, sum);                                                                        \
-                greatest = P_MAX(greatest, sum);                                                                  \
+                    STEP(sum0, P_SET1(part[j]), P_LOAD(columns + j * words->n + c))                               \
+                P_FINISH(0)                                                                                       \
             }                                                                                                     \
             tables->least[s] = P_LEAST(least);                                                                    \
             range = P_MAX(range, P_SUB(greatest, P_SET1(tables->least[s])));                                      \
@@ -112,21 +130,19 @@ static void P_NAME(approach)(const float *rows, const float *word, size_t dsub, 
 P_TABLES(distance_tables, P_DISTANCE_STEP)
 P_TABLES(product_tables, P_PRODUCT_STEP)
 
-/* Written so that compilers make vectors of it. */
 static void P_NAME(to_bytes)(const qv__pq_tables *tables, size_t m, size_t n, float steps, uint8_t *bytes)
 {
-    for (size_t s = 0; s < m; s++) {
-        const float *values = tables->values + s * n, least = tables->least[s];
-        for (size_t c = 0; c < n; c++) {
-            float step = (values[c] - least) * steps;
-            bytes[s * n + c] = (uint8_t) (int32_t) (step < 255 ? step : 255);
+    for (size_t s = 0; s < m; s++)
+        for (size_t c = 0; c < n; c += P_LANES) {
+            P_VEC above = P_SUB(P_LOAD(tables->values + s * n + c), P_SET1(tables->least[s]));
+            P_STORE_BYTES(bytes + s * n + c, P_MIN(P_MUL(above, P_SET1(steps)), P_SET1(255)));
         }
-    }
 }
 
 #undef EACH4
 #undef EACH_CODE
 #undef P_TABLES
+#undef P_FINISH
 #undef P_DISTANCE_STEP
 #undef P_PRODUCT_STEP
 

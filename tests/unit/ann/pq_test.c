@@ -309,6 +309,7 @@ typedef struct scan_case {
     size_t n, capacity;
     float spread; /* of the codebook: sums of very different or nearly equal values */
     bool masked, bounded;
+    float far; /* all vectors are this far from zero */
 } scan_case;
 
 /* Three lists of one query into the same candidates, against the estimates of all rows, ranked. */
@@ -328,6 +329,8 @@ static void check_scan(qvt_rng *rng, const scan_case *x, const char *level)
     qv__code_query *q;
     qv_error err;
 
+    for (size_t j = 0; j < dim; j++)
+        query[j] += x->far;
     for (size_t i = 0; i < dim * made.n_words; i++)
         made.pq->codebook[i] *= x->spread;
     qv__pq_seal(made.pq);
@@ -339,6 +342,8 @@ static void check_scan(qvt_rng *rng, const scan_case *x, const char *level)
         candidates.upper = x->metric == QV_METRIC_DOT ? 0 : (float) dim * 0.9f;
     for (size_t list = 0; list < LISTS; list++) {
         float *centroid = random_floats(rng, dim);
+        for (size_t j = 0; j < dim; j++)
+            centroid[j] += x->far;
         uint8_t *plain = random_codes(rng, n * width), *arranged = calloc(n * width + 1, 1);
         uint8_t *unaligned = arranged + 1;
         class->arrange(made.quantizer, (const uint8_t *const[]){ plain }, n, &unaligned);
@@ -377,7 +382,7 @@ static void scans_offer_the_best(void **state)
 {
     static const size_t sizes[] = { 0, 1, 31, 33, 63, 64, 65, 255, 257, 1000 };
     static const size_t capacities[] = { 1, 3, 10, 100, 5000 };
-    static const float spreads[] = { 1, 1e-3f, 100, 0 };
+    static const float spreads[] = { 1, 1e-3f, 100, 0 }, fars[] = { 0, 0, 1, 1000, 1e18f };
     qvt_rng rng = qvt_rng_seeded();
 
     (void) state;
@@ -388,6 +393,7 @@ static void scans_offer_the_best(void **state)
                             .n = sizes[qvt_rng_below(&rng, QV_COUNT_OF(sizes))],
                             .capacity = capacities[qvt_rng_below(&rng, QV_COUNT_OF(capacities))],
                             .spread = spreads[qvt_rng_below(&rng, QV_COUNT_OF(spreads))],
+                            .far = fars[qvt_rng_below(&rng, QV_COUNT_OF(fars))],
                             .masked = qvt_rng_below(&rng, 3) == 0,
                             .bounded = qvt_rng_below(&rng, 3) == 0 };
             check_scan(&rng, &x, levels[l]);
@@ -403,7 +409,10 @@ static void scans_offer_the_best_of_long_codes(void **state)
     (void) state;
     for (size_t l = 0; l < QV_COUNT_OF(levels); l++)
         for (size_t i = 0; qv__pq_kernels_of(levels[l]) && i < 6; i++)
-            check_scan(&rng, &(scan_case){ longs[i % 3], metrics[i % 2 * 2], 200, 5, 1, false, false }, levels[l]);
+            check_scan(&rng,
+                       &(scan_case){
+                           .shape = longs[i % 3], .metric = metrics[i % 2 * 2], .n = 200, .capacity = 5, .spread = 1 },
+                       levels[l]);
 }
 
 /* The filter works: it stops most rows that are above the threshold, and none below. */
@@ -446,6 +455,26 @@ static void filters_stop_rows_above(void **state)
             free(bytes);
             free(codes);
         }
+}
+
+/* Bytes are the tables, rounded down. */
+static void bytes_are_rounded_down(void **state)
+{
+    enum { M = 3, WORDS = 16 };
+    float values[M * WORDS], least[M] = { -3, 0, 1 };
+    qv__pq_tables tables = { values, least, 400 };
+    uint8_t bytes[M * WORDS];
+
+    (void) state;
+    for (size_t i = 0; i < M * WORDS; i++)
+        values[i] = least[i / WORDS] + (float) (i * 37 % 401) * 0.25f;
+    for (size_t l = 0; l < QV_COUNT_OF(levels); l++) {
+        if (!qv__pq_kernels_of(levels[l]))
+            continue;
+        qv__pq_kernels_of(levels[l])->to_bytes(&tables, M, WORDS, 3, bytes);
+        for (size_t i = 0; i < M * WORDS; i++)
+            assert_int_equal(bytes[i], QV_MIN((i * 37 % 401) * 3 / 4, 255));
+    }
 }
 
 /* Vector levels give the same bits; the scalar one differs by rounding. */
@@ -719,6 +748,7 @@ int main(void)
         cmocka_unit_test(scans_offer_the_best),
         cmocka_unit_test(scans_offer_the_best_of_long_codes),
         cmocka_unit_test(filters_stop_rows_above),
+        cmocka_unit_test(bytes_are_rounded_down),
         cmocka_unit_test(levels_agree),
         cmocka_unit_test(training_is_as_good_as_plain_kmeans),
         cmocka_unit_test(training_depends_on_the_seed_alone),
