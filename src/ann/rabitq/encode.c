@@ -12,16 +12,14 @@ typedef struct batch {
     const qv__rabitq *rabitq;
     const float *centroids;
     const uint32_t *lists;
-    float *rotated_centroids; /* of all lists, row after row; NULL: more lists than rows, each row rotates its own */
-    float *plain;             /* dim x 16, before rotation */
-    float *x, *z;             /* rotated residuals and centroids */
-    uint8_t *signs, *codes;   /* n_bytes x 16, dim x 16 */
-    uint8_t *values;          /* dim: one row's extra codes */
+    float *plain;           /* dim x 16, before rotation */
+    float *x, *z;           /* rotated residuals and centroids */
+    uint8_t *signs, *codes; /* n_bytes x 16, dim x 16 */
+    uint8_t *values;        /* dim: one row's extra codes */
 } batch;
 
 static void free_batch(batch *b)
 {
-    qv__free(b->rotated_centroids);
     qv__free(b->plain);
     qv__free(b->x);
     qv__free(b->z);
@@ -42,20 +40,6 @@ static qv_status new_batch(batch *b, qv_error *err)
     return QV_NEW(&b->values, dim, err);
 }
 
-static qv_status rotate_centroids(batch *b, size_t n_rows, qv_error *err)
-{
-    size_t dim = b->rabitq->base.dim, n_lists = 0;
-
-    for (size_t i = 0; i < n_rows; i++)
-        n_lists = QV_MAX(n_lists, (size_t) b->lists[i] + 1);
-    if (n_lists > n_rows)
-        return QV_OK;
-    QV_TRY(QV_NEW(&b->rotated_centroids, n_lists * dim, err));
-    for (size_t i = 0; i < n_lists; i++)
-        qv__rabitq_rotate(b->rabitq, b->centroids + i * dim, 1, b->rotated_centroids + i * dim);
-    return QV_OK;
-}
-
 /* ------------------------------------------------------------------ 16 rows */
 
 static void load_residuals(const batch *b, const float *rows, size_t n)
@@ -73,19 +57,17 @@ static void load_residuals(const batch *b, const float *rows, size_t n)
     qv__rabitq_rotate(b->rabitq, b->plain, LANES, b->x);
 }
 
+/* Each row's own: rotating 16 at once costs less than finding out which were rotated before. */
 static void load_centroids(const batch *b, size_t n)
 {
     size_t dim = b->rabitq->base.dim;
-    const float *from = b->rotated_centroids ? b->rotated_centroids : b->centroids;
-    float *to = b->rotated_centroids ? b->z : b->plain;
 
-    if (!b->centroids) /* they were zeroed */
+    if (!b->centroids) /* z is zero */
         return;
     for (size_t l = 0; l < n; l++)
         for (size_t i = 0; i < dim; i++)
-            to[i * LANES + l] = from[b->lists[l] * dim + i];
-    if (!b->rotated_centroids)
-        qv__rabitq_rotate(b->rabitq, b->plain, LANES, b->z);
+            b->plain[i * LANES + l] = b->centroids[b->lists[l] * dim + i];
+    qv__rabitq_rotate(b->rabitq, b->plain, LANES, b->z);
 }
 
 static void put_float(uint8_t *const *out, int column, size_t row, double value)
@@ -162,8 +144,6 @@ qv_status qv__rabitq_encode(const qv__quantizer *quantizer, const float *rows, s
     if (rabitq->shape.is_residual_query || (rabitq->extra_bits > 0 && !rabitq->shape.is_blocked))
         return qv__fail(err, QV_UNSUPPORTED, "RaBitQ codes in the form of old files are only read");
     QV_CHECK(new_batch(&b, err));
-    if (centroids)
-        QV_CHECK(rotate_centroids(&b, n, err));
     for (size_t i = 0; i < n; i += LANES) {
         b.lists = centroids ? lists + i : NULL;
         encode_batch(&b, rows + i * quantizer->dim, i, QV_MIN(n - i, LANES), out);

@@ -41,6 +41,9 @@ typedef struct qv__kernels_rabitq {
      * dimensions. signs: 8 bytes a block; extra: in the block layout of `layout` bits (8: a byte for each dimension), not read if 0. */
     void (*product)(const uint8_t *signs, const uint8_t *extra, unsigned layout, unsigned extra_bits,
                     const float *query, size_t n_blocks, float products[2]);
+    /* For every four components of x 16 entries of a byte: those of their sums, above the least of the 16, in steps of `step`, of which none
+     * is more than 255 above. errors: the sums over the tables of mean and of mean square of what entries are off. */
+    void (*tables)(const float *x, size_t dim, float step, uint8_t *tables, float errors[2]);
     /* a . b, |a - b|^2, |a|^2 */
     void (*compare)(const float *a, const float *b, size_t n, float out[3]);
     /* The fast rotation of `lanes` vectors (1 or 16), component by component: x[i * lanes + l]. dim is even. */
@@ -60,6 +63,8 @@ extern const qv__kernels_rabitq qv__kernels_rabitq_plain;
 #if defined(__x86_64__)
 extern const qv__kernels_rabitq qv__kernels_rabitq_avx2;
 extern const qv__kernels_rabitq qv__kernels_rabitq_avx512;
+#elif defined(__aarch64__)
+extern const qv__kernels_rabitq qv__kernels_rabitq_neon;
 #endif
 /* `level` as qv__simd_level names it. */
 const qv__kernels_rabitq *qv__rabitq_kernels(const char *level);

@@ -11,6 +11,14 @@ QV_INLINE vi widen(vb bytes, unsigned part)
     return (vi) _mm256_cvtepu8_epi32(part == 0 ? all : _mm_srli_si128(all, 8));
 }
 
+QV_INLINE vf swap(vf x, unsigned half)
+{
+    __m256 all = (__m256) x;
+    return (vf) (half == 1   ? _mm256_permute_ps(all, 0xb1)
+                 : half == 2 ? _mm256_permute_ps(all, 0x4e)
+                             : _mm256_permute2f128_ps(all, all, 0x01));
+}
+
 QV_INLINE vi spread(unsigned bits, unsigned part, int32_t value)
 {
     vi lanes = { 1, 2, 4, 8, 16, 32, 64, 128 };
@@ -83,12 +91,14 @@ static void scan_avx2(const uint8_t *codes, size_t n_bytes, size_t n_groups, con
                       const qv__rabitq_line *line, const qv__rabitq_factors *factors, float threshold, float *least,
                       uint32_t *passing)
 {
+    const qv__rabitq_line own = *line; /* copies, which stores of bounds cannot change */
+    const qv__rabitq_factors from = *factors;
     for (size_t g = 0; g < n_groups; g++, codes += n_bytes * QV_RABITQ_GROUP) {
         __m256i totals[4];
         sum_group(codes, n_bytes, tables, totals);
         passing[g] = 0;
         for (size_t i = 0; i < 4; i++)
-            passing[g] |= bound(totals[i], line, factors, g * QV_RABITQ_GROUP + 8 * i, threshold, least) << 8 * i;
+            passing[g] |= bound(totals[i], &own, &from, g * QV_RABITQ_GROUP + 8 * i, threshold, least) << 8 * i;
     }
 }
 

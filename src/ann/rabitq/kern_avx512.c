@@ -11,6 +11,15 @@ QV_INLINE vi widen(vb bytes, unsigned part)
     return (vi) _mm512_cvtepu8_epi32((__m128i) bytes);
 }
 
+QV_INLINE vf swap(vf x, unsigned half)
+{
+    __m512 all = (__m512) x;
+    return (vf) (half == 1   ? _mm512_permute_ps(all, 0xb1)
+                 : half == 2 ? _mm512_permute_ps(all, 0x4e)
+                 : half == 4 ? _mm512_shuffle_f32x4(all, all, 0xb1)
+                             : _mm512_shuffle_f32x4(all, all, 0x4e));
+}
+
 QV_INLINE vi spread(unsigned bits, unsigned part, int32_t value)
 {
     (void) part;
@@ -110,17 +119,19 @@ static void scan_avx512(const uint8_t *codes, size_t n_bytes, size_t n_groups, c
                         const qv__rabitq_line *line, const qv__rabitq_factors *factors, float threshold, float *least,
                         uint32_t *passing)
 {
+    const qv__rabitq_line own = *line; /* copies, which stores of bounds cannot change */
+    const qv__rabitq_factors from = *factors;
     __m512i totals[2][2];
     size_t g = 0;
 
     for (; g + 2 <= n_groups; g += 2) {
         sum_groups(codes + g * n_bytes * QV_RABITQ_GROUP, n_bytes, tables, 2, totals);
         for (size_t i = 0; i < 2; i++)
-            passing[g + i] = bound_group(totals[i], line, factors, (g + i) * QV_RABITQ_GROUP, threshold, least);
+            passing[g + i] = bound_group(totals[i], &own, &from, (g + i) * QV_RABITQ_GROUP, threshold, least);
     }
     if (g < n_groups) {
         sum_groups(codes + g * n_bytes * QV_RABITQ_GROUP, n_bytes, tables, 1, totals);
-        passing[g] = bound_group(totals[0], line, factors, g * QV_RABITQ_GROUP, threshold, least);
+        passing[g] = bound_group(totals[0], &own, &from, g * QV_RABITQ_GROUP, threshold, least);
     }
 }
 

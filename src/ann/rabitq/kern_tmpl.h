@@ -2,17 +2,10 @@
  *   QV_ISA, QV_VECTOR       its name, the bytes of a register
  *   widen(bytes, part)      WIDTH of 16 bytes as integers
  *   spread(bits, part, v)   v in the lanes whose bit is set, of WIDTH of 16 bits
+ *   swap(x, half)           lane i goes to lane i ^ half (half < WIDTH)
  *   scan_<isa>, pack_columns_<isa>
  * with the vector types that kern_vector.h makes of QV_VECTOR. */
 #include <math.h>
-
-#ifdef __clang__
-#pragma STDC FP_CONTRACT OFF
-#endif
-
-#define QV_PASTE2(a, b) a##b
-#define QV_PASTE(a, b)  QV_PASTE2(a, b)
-#define QV_NAME(name)   QV_PASTE(name##_, QV_ISA)
 
 /* 16 lanes, always in this order. */
 QV_INLINE float sum_lanes(const vf *lanes)
@@ -110,6 +103,43 @@ static void QV_NAME(product)(const uint8_t *signs, const uint8_t *extra, unsigne
     }
 }
 
+/* ------------------------------------------------------------------ tables of a query */
+
+/* The lanes of table entries that contain component i of four. */
+QV_INLINE vi lanes_with(unsigned i, unsigned part)
+{
+    static const unsigned lanes[4] = { 0xaaaa, 0xcccc, 0xf0f0, 0xff00 };
+    return spread(lanes[i], part, -1);
+}
+
+static void QV_NAME(tables)(const float *x, size_t dim, float step, uint8_t *tables, float errors[2])
+{
+    vf sum[PARTS] = { { 0 } }, square[PARTS] = { { 0 } };
+    float per_step = step > 0 ? 1 / step : 0;
+
+    for (size_t at = 0; at < dim; at += 4, tables += LANES) {
+        const float *four = x + at;
+        float least = 0;
+        for (unsigned i = 0; i < 4; i++)
+            least += four[i] < 0 ? four[i] : 0;
+        for (unsigned part = 0; part < PARTS; part++) {
+            vf exact = (vf){ 0 } - least;
+            for (unsigned i = 0; i < 4; i++)
+                exact += (vf) ((vi) ((vf){ 0 } + four[i]) & lanes_with(i, part));
+            vi entry = __builtin_convertvector(exact * per_step + 0.5f, vi);
+            vf error = __builtin_convertvector(entry, vf) * step - exact;
+            vbs bytes = __builtin_convertvector(entry, vbs);
+            memcpy(tables + WIDTH * part, &bytes, WIDTH);
+            sum[part] += error;
+            square[part] += error * error;
+        }
+    }
+    errors[0] = sum_lanes(sum) / LANES;
+    errors[1] = sum_lanes(square) / LANES;
+}
+
+/* ------------------------------------------------------------------ vectors */
+
 typedef struct comparison {
     vf dot[PARTS], far[PARTS], norm[PARTS];
 } comparison;
@@ -180,11 +210,32 @@ QV_INLINE void two_butterflies(float *x, size_t n, float scale)
     }
 }
 
+/* The stages of halves 1 .. WIDTH / 2, within registers. */
+QV_INLINE void first_stages(float *x, size_t n)
+{
+    static const int32_t numbers[LANES] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
+    vi number = LOAD(vi, numbers);
+
+    for (size_t i = 0; i < n; i += WIDTH) {
+        vf v = LOAD(vf, x + i);
+#pragma GCC unroll 4
+        for (int half = 1; half < WIDTH; half *= 2) {
+            vi is_second = (number & half) != 0;
+            v = swap(v, (unsigned) half) + (vf) ((vi) v ^ (is_second & INT32_MIN));
+        }
+        LOAD(vf, x + i) = v;
+    }
+}
+
 /* The Walsh-Hadamard transform of n components (a power of two) of `lanes` values each, times `scale` in its last stage. */
 QV_INLINE void transform(float *x, size_t n, size_t lanes, float scale)
 {
     size_t all = n * lanes, half = lanes;
 
+    if (lanes == 1 && n > WIDTH) {
+        first_stages(x, n);
+        half = WIDTH;
+    }
     for (; 4 * half <= all; half *= 4)
         for (size_t i = 0; i < all; i += 4 * half)
             two_butterflies(x + i, half, 4 * half == all ? scale : 1.0f);
@@ -196,7 +247,11 @@ QV_INLINE void transform(float *x, size_t n, size_t lanes, float scale)
 QV_INLINE void flip(float *x, size_t dim, size_t lanes, const uint8_t *signs)
 {
     if (lanes == 1) {
-        for (size_t i = 0; i < dim; i++)
+        size_t i = 0;
+        for (; i + LANES <= dim; i += LANES)
+            for (unsigned part = 0; part < PARTS; part++)
+                LOAD(vi, x + i + WIDTH * part) ^= spread(load16(signs + i / 8), part, INT32_MIN);
+        for (; i < dim; i++)
             x[i] = signs[i / 8] >> i % 8 & 1 ? -x[i] : x[i];
         return;
     }
@@ -381,6 +436,7 @@ const qv__kernels_rabitq QV_NAME(qv__kernels_rabitq) = {
     .scan = QV_NAME(scan),
     .pack_columns = QV_NAME(pack_columns),
     .product = QV_NAME(product),
+    .tables = QV_NAME(tables),
     .compare = QV_NAME(compare),
     .rotate = QV_NAME(rotate),
     .fit = QV_NAME(fit),

@@ -1,9 +1,16 @@
-/* Vectors of QV_VECTOR bytes, which the includer defines: 16 lanes are PARTS of them. */
+/* What a set's kernels begin with. Vectors of QV_VECTOR bytes, which the includer defines as it does QV_ISA: 16 lanes are PARTS of them. */
 #include <string.h>
 
 #include "ann/rabitq/kern.h"
 
-#define QV_INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#pragma STDC FP_CONTRACT OFF
+#endif
+
+#define QV_PASTE2(a, b) a##b
+#define QV_PASTE(a, b)  QV_PASTE2(a, b)
+#define QV_NAME(name)   QV_PASTE(name##_, QV_ISA)
+#define QV_INLINE       static inline __attribute__((always_inline))
 
 enum { LANES = QV_RABITQ_LANES, WIDTH = QV_VECTOR / 4, PARTS = LANES / WIDTH };
 

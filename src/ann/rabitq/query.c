@@ -45,66 +45,32 @@ static qv_status allocate(qv__rabitq_query *query, qv_error *err)
 
 /* ------------------------------------------------------------------ tables */
 
-/* sums[j]: of those of four components that are chosen by the bits of j, above their least, which is returned. */
-static float sums_of_four(const float *x, float sums[16])
-{
-    float low = 0;
-    for (size_t i = 0; i < 4; i++)
-        low += fminf(x[i], 0);
-    sums[0] = -low;
-    for (size_t i = 0; i < 4; i++)
-        for (size_t j = 0; j < (size_t) 1 << i; j++)
-            sums[j + ((size_t) 1 << i)] = sums[j] + x[i];
-    return low;
-}
-
-/* How far entries are from the sums they stand for: of one table, or added up over all. */
-typedef struct rounding {
-    float mean, variance, worst;
-} rounding;
-
-static void quantise(const float sums[16], float step, float per_step, uint8_t table[16], rounding *all)
-{
-    float mean = 0, square = 0, worst = 0;
-
-    for (size_t j = 0; j < 16; j++) {
-        table[j] = (uint8_t) fminf(fmaxf(sums[j] * per_step + 0.5f, 0), 255);
-        float error = (float) table[j] * step - sums[j];
-        mean += error / 16;
-        square += error * error / 16;
-        worst = fmaxf(worst, fabsf(error));
-    }
-    all->mean += mean;
-    all->variance += fmaxf(square - mean * mean, 0);
-    all->worst += worst;
-}
-
 static void make_tables(qv__rabitq_query *query)
 {
     const float *x = qv__rabitq_operand(query);
     size_t dim = query->rabitq->base.dim;
-    float most = 0, total = 0, low = 0, ranges = 0, sums[16];
-    rounding all = { 0, 0, 0 };
+    float most = 0, total = 0, low = 0, ranges = 0, errors[2];
 
     for (size_t i = 0; i < dim; i += 4) {
-        float range = fabsf(x[i]) + fabsf(x[i + 1]) + fabsf(x[i + 2]) + fabsf(x[i + 3]);
-        most = fmaxf(most, range);
+        float range = 0;
+        for (size_t j = i; j < i + 4; j++) {
+            range += fabsf(x[j]);
+            total += x[j];
+            low += x[j] < 0 ? x[j] : 0;
+        }
+        most = range > most ? range : most;
         ranges += range;
     }
-    float step = most / 255, per_step = most > 0 ? 255 / most : 0;
-    for (size_t i = 0; i < dim; i += 4) {
-        low += sums_of_four(x + i, sums);
-        total += x[i] + x[i + 1] + x[i + 2] + x[i + 3];
-        quantise(sums, step, per_step, query->tables + 4 * i, &all);
-    }
-    query->step = step;
+    query->step = most / 255;
     query->low = low;
     query->total = total;
-    query->table_error = all.worst;
+    query->rabitq->kernels->tables(x, dim, query->step, query->tables, errors);
+    query->table_error = query->step / 2 * (float) (dim / 4);
     /* where bounds are a matter of deviations anyway, the roundings, which are independent, need not all be at their worst */
-    if (query->rabitq->at.error >= 0) {
-        query->low -= all.mean;
-        query->table_error = fminf(all.worst + fabsf(all.mean), TABLE_DEVIATIONS * sqrtf(all.variance));
+    float likely = TABLE_DEVIATIONS * sqrtf(errors[1]);
+    if (query->rabitq->at.error >= 0 && likely + fabsf(errors[0]) < query->table_error) {
+        query->low -= errors[0];
+        query->table_error = likely;
     }
     query->table_error += ranges * 1e-6f; /* what the sums themselves are rounded by */
 }

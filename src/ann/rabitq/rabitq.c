@@ -169,6 +169,9 @@ const qv__kernels_rabitq *qv__rabitq_kernels(const char *level)
         return &qv__kernels_rabitq_avx512;
     if (strcmp(level, "avx2") == 0)
         return &qv__kernels_rabitq_avx2;
+#elif defined(__aarch64__)
+    if (strcmp(level, "neon") == 0)
+        return &qv__kernels_rabitq_neon;
 #else
     QV_UNUSED(level);
 #endif
