@@ -75,15 +75,20 @@ void qv__nearest_free(qv__nearest *nearest)
     qv__free(nearest);
 }
 
+/* Four sums, so that additions need not wait for each other. */
 static float bias_of(const qv__nearest *nearest, const float *vector)
 {
-    double norm2 = 0;
+    double sums[4] = { 0 };
+    size_t i = 0, dim = nearest->dim;
 
     if (nearest->metric == QV_METRIC_DOT)
         return 0;
-    for (size_t i = 0; i < nearest->dim; i++)
-        norm2 += (double) vector[i] * vector[i];
-    return (float) (-norm2 / 2);
+    for (; i + 4 <= dim; i += 4)
+        for (size_t j = 0; j < 4; j++)
+            sums[j] += (double) vector[i + j] * vector[i + j];
+    for (; i < dim; i++)
+        sums[0] += (double) vector[i] * vector[i];
+    return (float) (-((sums[0] + sums[1]) + (sums[2] + sums[3])) / 2);
 }
 
 static void fill_panel(qv__nearest *nearest, size_t p, const float *vectors, const uint32_t *numbers, size_t n)
@@ -217,6 +222,11 @@ void qv__nearest_distances(const qv__nearest *nearest, const float *row, float *
         if (n < width)
             memcpy(out + p * width, last, n * sizeof(float));
     }
+}
+
+void qv__add_rows(const float *rows, size_t dim, const uint32_t *numbers, size_t n, double *sums)
+{
+    qv__kernels_get()->add_rows(rows, dim, numbers, n, sums);
 }
 
 /* ------------------------------------------------------------------ the n smallest */

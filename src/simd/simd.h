@@ -88,6 +88,8 @@ void qv__nearest_set(qv__nearest *nearest, const float *vectors, const uint32_t 
 void qv__nearest_find(const qv__nearest *nearest, const void *rows, size_t stride, size_t n, uint32_t *positions);
 /* Distances of one row to all k, by direct differences (L2); tolerance as for qv__distance_to_rows. */
 void qv__nearest_distances(const qv__nearest *nearest, const float *row, float *out);
+/* sums[dim] += each of the rows numbers[0 .. n), in this order: the same at every level. */
+void qv__add_rows(const float *rows, size_t dim, const uint32_t *numbers, size_t n, double *sums);
 /* The n smallest of `count` values (n <= count), smallest first, with their positions; of equal ones the first. NaN counts as +inf. */
 void qv__smallest(const float *values, size_t count, size_t n, uint32_t *positions, float *smallest);
 

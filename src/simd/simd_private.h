@@ -62,6 +62,8 @@ typedef struct qv__kernels {
     /* Squared l2, or 1 - product, of one row and the vectors of a wide panel. */
     void (*panel_l2)(const float *panel, size_t dim, const float *row, float *out);
     void (*panel_dot)(const float *panel, size_t dim, const float *row, float *out);
+    /* sums[dim] += each of the n rows numbers[..], in this order. */
+    void (*add_rows)(const float *rows, size_t dim, const uint32_t *numbers, size_t n, double *sums);
     /* Positions of values <= bound, ascending; NaN never. */
     size_t (*select_le)(const float *values, size_t n, float bound, uint32_t *positions);
     /* Bit i: dots[i] >= least[i] * scale + add. width is panel_wide or panel_narrow. */

@@ -6,7 +6,9 @@
 
 typedef struct qv__kmeans_options {
     size_t k;
-    qv_metric metric;    /* L2; COSINE: rows have unit length, centroids are plain means; DOT: by the largest product */
+    qv_metric
+        metric; /* L2, COSINE (unit rows; centroids are plain means) and DOT: cells are those of l2 for all three, since by
+                          * the largest product a few long centroids would take all rows */
     unsigned iterations; /* at most; 0: 25 */
     double tolerance;    /* stops when the loss falls by a smaller share; 0: 1e-4 */
     /* How strongly cells are kept even: none holds more than (1 + 1 / balance) times the mean. 0: not at all. Large cells are split, which
@@ -19,7 +21,7 @@ typedef struct qv__kmeans_options {
 
 /* Trains on n rows of dim floats (finite). `centroids`: k x dim floats. The result depends on rows, options and seed alone, not on the number
  * of threads nor on the SIMD level's number of lanes more than rounding. QV_INVALID: k = 0, or fewer rows than k, both named.
- * *loss (may be NULL): mean distance of a row to its centroid. */
+ * *loss (may be NULL): mean squared distance of a row to the mean of its cell. */
 qv_status qv__kmeans_train(const float *rows, size_t n, size_t dim, const qv__kmeans_options *options, float *centroids,
                            double *loss, qv_error *err);
 
@@ -30,7 +32,9 @@ qv_status qv__centroids_new(const float *centroids, size_t k, size_t dim, qv_met
                             qv_error *err);
 void qv__centroids_free(qv__centroids *centroids);
 /* lists[i], and distances[i] (may be NULL; squared l2 for L2 and COSINE, 1 - product for DOT), of n rows. Ties go to the smaller number.
- * Blocked many-to-many; on the calling thread. */
+ * Blocked many-to-many; on the calling thread. Not exact (512 centroids or more, l2, rows by the thousand): about
+ * one row in a hundred goes to another centroid near by; data where more would is assigned exactly. The more rows in a call, the faster:
+ * some 64 k are good. */
 qv_status qv__centroids_assign(const qv__centroids *centroids, const float *rows, size_t n, bool is_exact,
                                uint32_t *lists, float *distances, qv_error *err);
 /* The n nearest centroids of one query, nearest first: numbers, and distances as above. For the hot path: no allocation beyond `scratch`

@@ -47,10 +47,35 @@ void qv__cells_clear(qv__cells *cells);
 void qv__cells_group(qv__cells *cells); /* order and starts from lists */
 static inline size_t qv__cell_size(const qv__cells *cells, size_t c) { return cells->starts[c + 1] - cells->starts[c]; }
 
+/* ------------------------------------------------------------------ groups.c: rows that lie together */
+
+/* lists[row] = the nearest (l2) of candidates[starts[g] .. starts[g + 1]) for each row of group g. `lists` may be groups->lists. */
+typedef struct qv__group_assignment {
+    const float *rows;
+    size_t dim;
+    const qv__cells *groups;
+    const float *centroids;
+    const uint32_t *candidates, *starts; /* starts: one more than there are groups */
+    uint32_t *lists;
+    qv__job *job;
+} qv__group_assignment;
+qv_status qv__assign_groups(const qv__group_assignment *assignment, unsigned threads, qv_error *err);
+/* The n of k centroids (set in `centroids`) that lie nearest to each anchor: n numbers each, ascending. */
+qv_status qv__neighbours(const qv__nearest *centroids, size_t k, size_t dim, const float *anchors, size_t n_anchors,
+                         size_t n, unsigned threads, qv__job *job, uint32_t *out, qv_error *err);
+
+/* ------------------------------------------------------------------ tree.c: first centroids, when there are many */
+
+enum { QV_KMEANS_FLAT_MOST = 256 }; /* centroids that every row is compared with */
+/* Centroids by k-means within the cells of a coarser one, and the nearest within its cell for each row. `options` are complete. */
+qv_status qv__kmeans_tree(const float *rows, size_t n, size_t dim, const qv__kmeans_options *options, float *centroids,
+                          uint32_t *lists, qv_error *err);
+
 /* ------------------------------------------------------------------ lloyd.c */
 
-/* Flat: every row against every centroid. `options` are complete, of k <= n. */
-qv_status qv__kmeans_lloyd(const float *rows, size_t n, size_t dim, const qv__kmeans_options *options, float *centroids,
-                           double *loss, qv_error *err);
+/* From k-means++ and every row against every centroid; in levels: from a tree, and every row against the neighbours of its centroid.
+ * `options` are complete, of k <= n. */
+qv_status qv__kmeans_lloyd(const float *rows, size_t n, size_t dim, const qv__kmeans_options *options, bool in_levels,
+                           float *centroids, double *loss, qv_error *err);
 
 #endif

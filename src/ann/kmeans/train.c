@@ -35,5 +35,5 @@ qv_status qv__kmeans_train(const float *rows, size_t n, size_t dim, const qv__km
     if (options->metric != QV_METRIC_L2 && options->metric != QV_METRIC_COSINE && options->metric != QV_METRIC_DOT)
         return qv__fail(err, QV_INVALID, "k-means with metric %d", (int) options->metric);
     QV_TRY(qv__kmeans_options_of(options, n, dim, &complete, err));
-    return qv__kmeans_lloyd(rows, n, dim, &complete, centroids, loss, err);
+    return qv__kmeans_lloyd(rows, n, dim, &complete, complete.k > QV_KMEANS_FLAT_MOST, centroids, loss, err);
 }

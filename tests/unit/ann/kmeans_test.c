@@ -113,9 +113,8 @@ static void loss_is_that_of_plain_lloyd(void **state)
 {
     static const struct {
         size_t n, dim, k, clusters;
-    } cases[] = {
-        { 3000, 16, 20, 20 }, { 3000, 16, 20, 0 }, { 2000, 3, 40, 10 }, { 1500, 1, 12, 0 }, { 800, 127, 10, 5 }
-    };
+    } cases[] = { { 3000, 16, 20, 20 }, { 3000, 16, 20, 0 },   { 2000, 3, 40, 10 }, { 1500, 1, 12, 0 },
+                  { 800, 127, 10, 5 },  { 12000, 8, 300, 50 }, { 9000, 12, 280, 0 } };
     qv_error err;
     QV_UNUSED(state);
 
@@ -138,22 +137,22 @@ static void loss_is_that_of_plain_lloyd(void **state)
 
 static void threads_change_nothing(void **state)
 {
-    enum { N = 20000, DIM = 9, K = 50 };
-    static float first[K * DIM], again[K * DIM];
+    enum { N = 20000, DIM = 9, K = 50, MANY = 700 };
+    static float first[MANY * DIM], again[MANY * DIM];
     float *rows = clustered_rows(N, DIM, 30, 3);
     qv_error err;
     QV_UNUSED(state);
 
     qv_set_threads(5);
-    for (int balanced = 0; balanced < 2; balanced++)
+    for (int kind = 0; kind < 4; kind++)
         for (unsigned threads = 1; threads <= 5; threads += threads == 1 ? 1 : 3) {
             double loss;
             qv__kmeans_options options = {
-                .k = K, .metric = QV_METRIC_L2, .seed = 9, .threads = threads, .balance = balanced
+                .k = kind / 2 ? MANY : K, .metric = QV_METRIC_L2, .seed = 9, .threads = threads, .balance = kind % 2
             };
             QVT_OK(qv__kmeans_train(rows, N, DIM, &options, threads == 1 ? first : again, &loss, &err));
             if (threads > 1)
-                assert_memory_equal(first, again, sizeof first);
+                assert_memory_equal(first, again, options.k * DIM * sizeof *first);
         }
     qv_set_threads(0);
     free(rows);
@@ -176,37 +175,42 @@ static void as_many_centroids_as_rows(void **state)
 
 static void equal_rows_give_equal_centroids(void **state)
 {
-    enum { N = 100, DIM = 5, K = 8 };
-    float rows[N * DIM], centroids[K * DIM];
-    double loss = 1;
+    enum { N = 1000, DIM = 5, MOST = 400 };
+    static float rows[N * DIM], centroids[MOST * DIM];
     qv_error err;
-    qv__kmeans_options options = { .k = K, .metric = QV_METRIC_L2, .balance = 1 };
     QV_UNUSED(state);
 
     for (size_t i = 0; i < N * DIM; i++)
         rows[i] = (float) (i % DIM) + 0.5f;
-    QVT_OK(qv__kmeans_train(rows, N, DIM, &options, centroids, &loss, &err));
-    assert_true(loss == 0);
-    for (size_t c = 0; c < K; c++)
-        assert_memory_equal(centroids + c * DIM, rows, DIM * sizeof(float));
+    for (size_t k = 8; k <= MOST; k += MOST - 8) {
+        qv__kmeans_options options = { .k = k, .metric = QV_METRIC_L2, .balance = 1 };
+        double loss = 1;
+        QVT_OK(qv__kmeans_train(rows, N, DIM, &options, centroids, &loss, &err));
+        assert_true(loss == 0);
+        for (size_t c = 0; c < k; c++)
+            assert_memory_equal(centroids + c * DIM, rows, DIM * sizeof(float));
+    }
 }
 
-/* Seven different rows, many times each, ten centroids: each row is one of them. */
+/* Seven different rows, many times each, more centroids: each row is one of them. */
 static void duplicates_are_all_found(void **state)
 {
-    enum { N = 700, DIM = 4, K = 10 };
-    float rows[N * DIM], centroids[K * DIM];
-    double loss = 1;
+    enum { N = 1400, DIM = 4, MOST = 300 };
+    static float rows[N * DIM], centroids[MOST * DIM];
     qv_error err;
-    qv__kmeans_options options = { .k = K, .metric = QV_METRIC_L2 };
     QV_UNUSED(state);
 
     for (size_t i = 0; i < N * DIM; i++)
         rows[i] = (float) ((i / DIM % 7) * 3 + i % DIM);
-    QVT_OK(qv__kmeans_train(rows, N, DIM, &options, centroids, &loss, &err));
-    assert_true(loss < 1e-9);
-    for (size_t i = 0; i < K * DIM; i++)
-        assert_true(isfinite(centroids[i]));
+    for (size_t k = 10; k <= MOST; k += MOST - 10) {
+        qv__kmeans_options options = { .k = k, .metric = QV_METRIC_L2 };
+        double loss = 1;
+        QVT_OK(qv__kmeans_train(rows, N, DIM, &options, centroids, &loss, &err));
+        assert_true(loss < 1e-9);
+        for (size_t i = 0; i < k * DIM; i++)
+            assert_true(isfinite(centroids[i]));
+        assert_true(mean_distance(QV_METRIC_L2, centroids, k, rows, N, DIM) < 1e-9);
+    }
 }
 
 static void cells_are_kept_even(void **state)
@@ -257,28 +261,58 @@ static void what_does_not_fit_is_named(void **state)
 
 /* ------------------------------------------------------------------ failures */
 
+typedef struct trial {
+    const float *rows;
+    float *centroids;
+    uint32_t *lists;
+} trial;
+
+enum { TRIAL_ROWS = 3000, TRIAL_DIM = 2, TRIAL_MOST = 600 };
+
+static qv_status train_few(const trial *t, qv_error *err)
+{
+    qv__kmeans_options options = { .k = 30, .metric = QV_METRIC_L2, .threads = 1, .balance = 1 };
+    return qv__kmeans_train(t->rows, TRIAL_ROWS, TRIAL_DIM, &options, t->centroids, NULL, err);
+}
+static qv_status train_many(const trial *t, qv_error *err)
+{
+    qv__kmeans_options options = { .k = 260, .metric = QV_METRIC_L2, .threads = 1, .iterations = 2, .balance = 1 };
+    return qv__kmeans_train(t->rows, TRIAL_ROWS, TRIAL_DIM, &options, t->centroids, NULL, err);
+}
+static qv_status train_modes(const trial *t, qv_error *err)
+{
+    qv__kmeans_options options = { .k = 4, .threads = 1 };
+    return qv__kmodes_train((const uint8_t *) t->rows, TRIAL_ROWS, TRIAL_DIM, &options, (uint8_t *) t->centroids, NULL,
+                            err);
+}
+static qv_status assign_many(const trial *t, qv_error *err)
+{
+    qv__centroids *made = NULL;
+    qv_status st = qv__centroids_new(t->rows, TRIAL_MOST, TRIAL_DIM, QV_METRIC_L2, &made, err);
+    if (st == QV_OK)
+        st = qv__centroids_assign(made, t->rows, TRIAL_ROWS, false, t->lists, NULL, err);
+    qv__centroids_free(made);
+    return st;
+}
+
 static void every_allocation_may_fail(void **state)
 {
-    enum { N = 3000, DIM = 3, K = 30 };
-    float *rows = uniform_rows(N, DIM, 6);
-    static float centroids[K * DIM];
-    static uint8_t modes[4 * DIM];
+    static float centroids[TRIAL_MOST * TRIAL_DIM];
+    static uint32_t lists[TRIAL_ROWS];
+    qv_status (*const calls[])(const trial *, qv_error *) = { train_few, train_many, train_modes, assign_many };
+    float *rows = uniform_rows(TRIAL_ROWS, TRIAL_DIM, 6);
+    trial t = { rows, centroids, lists };
     qv_error err;
     QV_UNUSED(state);
 
-    for (int kind = 0; kind < 3; kind++)
-        for (uint64_t n = 0;; n++) {
+    for (size_t c = 0; c < QV_COUNT_OF(calls); c++)
+        for (uint64_t n = 0;; n += 1 + n / 50) { /* all of the first fifty, then thinner */
             uint64_t live = qv_memory().live_blocks;
-            qv__kmeans_options options = { .k = kind == 2 ? 4 : K, .metric = QV_METRIC_L2, .threads = 1, .balance = 1 };
-            qv__centroids *made = NULL;
             qv__alloc_fail_at(n);
-            qv_status st = kind == 0   ? qv__kmeans_train(rows, N, DIM, &options, centroids, NULL, &err)
-                           : kind == 1 ? qv__centroids_new(rows, K, DIM, QV_METRIC_L2, &made, &err)
-                                       : qv__kmodes_train((const uint8_t *) rows, N, DIM, &options, modes, NULL, &err);
+            qv_status st = calls[c](&t, &err);
             bool fired = qv__alloc_fault_fired();
             qv__alloc_fail_at(UINT64_MAX);
             assert_int_equal(st, fired ? QV_NOMEM : QV_OK);
-            qv__centroids_free(made);
             assert_int_equal(qv_memory().live_blocks, live);
             if (!fired)
                 break;
@@ -288,9 +322,9 @@ static void every_allocation_may_fail(void **state)
 
 static void training_can_be_cancelled(void **state)
 {
-    enum { N = 3000, DIM = 8, K = 16 };
+    enum { N = 3000, DIM = 8, K = 16, MANY = 300 };
     float *rows = uniform_rows(N, DIM, 6);
-    static float centroids[K * DIM];
+    static float centroids[MANY * DIM];
     static uint8_t modes[K * DIM];
     qv_error err;
     qv_cancel *cancel = NULL;
@@ -305,6 +339,8 @@ static void training_can_be_cancelled(void **state)
     qv_cancel_raise(cancel);
     QVT_FAILS(qv__kmeans_train(rows, N, DIM, &options, centroids, NULL, &err), QV_CANCELLED, "training");
     QVT_FAILS(qv__kmodes_train((const uint8_t *) rows, N, DIM, &options, modes, NULL, &err), QV_CANCELLED, "training");
+    options.k = MANY;
+    QVT_FAILS(qv__kmeans_train(rows, N, DIM, &options, centroids, NULL, &err), QV_CANCELLED, "training");
     qv__job_end(&job, QV_CANCELLED);
     qv_cancel_free(cancel);
     free(rows);
@@ -342,6 +378,41 @@ static void rows_go_to_the_nearest(void **state)
             free(lists);
             free(distances);
         }
+}
+
+/* Two levels: nearly all rows go to the nearest, the others hardly farther. Threads share what is made for it. */
+static void two_levels_miss_little(void **state)
+{
+    enum { N = 6000, DIM = 16, K = 700 };
+    static uint32_t exact[N], lists[N];
+    static float distances[N], others[N], centroids[K * DIM];
+    qv_error err;
+    QV_UNUSED(state);
+
+    for (int kind = 0; kind < 2; kind++) {
+        float *rows = kind ? clustered_rows(N, DIM, 80, 21) : uniform_rows(N, DIM, 22);
+        qv__kmeans_options options = { .k = K, .metric = QV_METRIC_COSINE, .seed = 2 };
+        qv__centroids *made = NULL;
+        double sum = 0, other = 0;
+        size_t same = 0;
+        QVT_OK(qv__kmeans_train(rows, N, DIM, &options, centroids, NULL, &err));
+        QVT_OK(qv__centroids_new(centroids, K, DIM, QV_METRIC_L2, &made, &err));
+        QVT_OK(qv__centroids_assign(made, rows, N, true, exact, distances, &err));
+        QVT_OK(qv__centroids_assign(made, rows, N, false, lists, others, &err));
+        for (size_t r = 0; r < N; r++) {
+            same += lists[r] == exact[r];
+            sum += distances[r];
+            other += others[r];
+        }
+        if (same < N * 95 / 100 || other > sum * 1.02)
+            print_error("%zu of %d the same, mean distance %g, exact %g\n", same, N, other / N, sum / N);
+        assert_true(same >= N * 95 / 100 && other <= sum * 1.02);
+        memset(lists, 0xff, sizeof lists);
+        QVT_OK(qv__centroids_assign(made, rows, 100, false, lists, NULL, &err)); /* few: all are compared */
+        assert_memory_equal(lists, exact, 100 * sizeof *lists);
+        qv__centroids_free(made);
+        free(rows);
+    }
 }
 
 static void centroids_are_ranked(void **state)
@@ -454,12 +525,19 @@ static void equal_bits_give_one_mode(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(loss_is_that_of_plain_lloyd), cmocka_unit_test(threads_change_nothing),
-        cmocka_unit_test(as_many_centroids_as_rows),   cmocka_unit_test(equal_rows_give_equal_centroids),
-        cmocka_unit_test(duplicates_are_all_found),    cmocka_unit_test(cells_are_kept_even),
-        cmocka_unit_test(what_does_not_fit_is_named),  cmocka_unit_test(every_allocation_may_fail),
-        cmocka_unit_test(training_can_be_cancelled),   cmocka_unit_test(rows_go_to_the_nearest),
-        cmocka_unit_test(centroids_are_ranked),        cmocka_unit_test(modes_are_found),
+        cmocka_unit_test(loss_is_that_of_plain_lloyd),
+        cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(as_many_centroids_as_rows),
+        cmocka_unit_test(equal_rows_give_equal_centroids),
+        cmocka_unit_test(duplicates_are_all_found),
+        cmocka_unit_test(cells_are_kept_even),
+        cmocka_unit_test(what_does_not_fit_is_named),
+        cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(training_can_be_cancelled),
+        cmocka_unit_test(rows_go_to_the_nearest),
+        cmocka_unit_test(two_levels_miss_little),
+        cmocka_unit_test(centroids_are_ranked),
+        cmocka_unit_test(modes_are_found),
         cmocka_unit_test(equal_bits_give_one_mode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
