@@ -57,20 +57,19 @@ void qv__hnsw_level_clear(qv__hnsw_level *level);
 
 /* ------------------------------------------------------------------ nodes by distance */
 
-#define QV_BEAM_DONE UINT32_C(0x80000000) /* the node's neighbours were looked at */
-
 typedef struct qv__near {
     float distance;
-    uint32_t node; /* | QV_BEAM_DONE */
+    uint32_t node;
 } qv__near;
 
 /* The nearest nodes so far, nearest first: for the lengths in use (hundreds) a move within a sorted array costs less than a heap. */
 typedef struct qv__beam {
     qv__near *items;
-    size_t n, width, capacity;
+    uint64_t *open; /* bit i: the neighbours of item i were not looked at; bits from n on mean nothing */
+    size_t n, width, items_capacity, open_capacity;
 } qv__beam;
 qv_status qv__beam_reserve(qv__beam *beam, size_t width, qv_error *err); /* empties it */
-/* Where the node was put, or SIZE_MAX: it is not among the nearest, or its distance is NaN. Equal ones stay in order of arrival. */
+/* Where the node was put, open, or SIZE_MAX: it is not among the nearest, or its distance is NaN. Equal ones stay in order of arrival. */
 size_t qv__beam_insert(qv__beam *beam, float distance, uint32_t node);
 static inline float qv__beam_worst(const qv__beam *beam)
 {
@@ -106,6 +105,14 @@ typedef struct qv__hnsw_view {
     const uint32_t *blocks; /* of level 0, to be fetched ahead */
     size_t block;           /* numbers in one */
 } qv__hnsw_view;
+static inline const uint32_t *qv__hnsw_list(const qv__hnsw_view *view, unsigned level, uint32_t node, uint32_t *n)
+{
+    const uint32_t *block = view->blocks + (size_t) node * view->block;
+    if (level > 0 || block[0] & QV_HNSW_LONG)
+        return view->neighbours(view->graph, level, node, n);
+    *n = block[0];
+    return block + 1;
+}
 static inline void qv__hnsw_fetch(const qv__hnsw_view *view, uint32_t node)
 {
     const uint32_t *block = view->blocks + (size_t) node * view->block;

@@ -10,31 +10,70 @@
 
 qv_status qv__beam_reserve(qv__beam *beam, size_t width, qv_error *err)
 {
-    QV_TRY(QV_GROW(&beam->items, &beam->capacity, width + 1, err));
+    size_t n_words = width / 64 + 1;
+
+    QV_TRY(QV_GROW(&beam->items, &beam->items_capacity, width + 1, err));
+    QV_TRY(QV_GROW(&beam->open, &beam->open_capacity, n_words, err));
+    memset(beam->open, 0, n_words * sizeof *beam->open);
     beam->n = 0;
     beam->width = width;
     return QV_OK;
 }
 
+/* How many items are not farther: a search without branches, since which way it goes cannot be foreseen. */
+static size_t count_not_farther(const qv__beam *beam, float distance)
+{
+    const qv__near *base = beam->items;
+    size_t n = beam->n;
+
+    while (n > 1) {
+        size_t half = n / 2;
+        base += base[half - 1].distance <= distance ? half : 0;
+        n -= half;
+    }
+    return (size_t) (base - beam->items) + (n == 1 && base->distance <= distance);
+}
+
+/* Moves the bits from `at` on up by one, and sets bit `at`. */
+static void open_at(qv__beam *beam, size_t at)
+{
+    uint64_t *words = beam->open, below = (UINT64_C(1) << at % 64) - 1, word = words[at / 64], top = word >> 63;
+
+    words[at / 64] = (word & below) | (word & ~below) << 1 | (below + 1);
+    for (size_t i = at / 64 + 1; i <= beam->width / 64; i++) {
+        word = words[i];
+        words[i] = word << 1 | top;
+        top = word >> 63;
+    }
+}
+
 size_t qv__beam_insert(qv__beam *beam, float distance, uint32_t node)
 {
     qv__near *items = beam->items;
-    size_t low = 0, high = beam->n;
 
     if (isnan(distance) || (beam->n == beam->width && !(distance < qv__beam_worst(beam))))
         return SIZE_MAX;
-    while (low < high) { /* the first that is farther */
-        size_t middle = low + (high - low) / 2;
-        if (items[middle].distance <= distance)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t at = count_not_farther(beam, distance);
     beam->n -= beam->n == beam->width;
-    memmove(items + low + 1, items + low, (beam->n - low) * sizeof *items);
-    items[low] = (qv__near){ distance, node };
+    memmove(items + at + 1, items + at, (beam->n - at) * sizeof *items);
+    items[at] = (qv__near){ distance, node };
     beam->n++;
-    return low;
+    open_at(beam, at);
+    return at;
+}
+
+/* The first open item from `at` on, or n. */
+static size_t next_open(const qv__beam *beam, size_t at)
+{
+    if (at >= beam->n)
+        return beam->n;
+    uint64_t word = beam->open[at / 64] & ~UINT64_C(0) << at % 64;
+    for (at /= 64; word == 0;) {
+        if (++at * 64 >= beam->n)
+            return beam->n;
+        word = beam->open[at];
+    }
+    return QV_MIN(at * 64 + (size_t) __builtin_ctzll(word), beam->n);
 }
 
 /* ------------------------------------------------------------------ scratch */
@@ -47,6 +86,7 @@ void qv__hnsw_scratch_free(qv__hnsw_scratch *scratch)
         return;
     qv__free(scratch->visited);
     qv__free(scratch->beam.items);
+    qv__free(scratch->beam.open);
     qv__free(scratch->frontier);
     qv__free(scratch);
 }
@@ -78,7 +118,7 @@ void qv__hnsw_descend(const qv__hnsw_view *view, unsigned level, qv__measure *me
 
     do {
         from = at->node;
-        const uint32_t *list = view->neighbours(view->graph, level, from, &n);
+        const uint32_t *list = qv__hnsw_list(view, level, from, &n);
         for (uint32_t i = 0; i < n; i += QV_HNSW_CHUNK) {
             uint32_t length = QV_MIN(n - i, QV_HNSW_CHUNK);
             for (uint32_t j = 0; j < length; j++)
@@ -94,41 +134,42 @@ void qv__hnsw_descend(const qv__hnsw_view *view, unsigned level, qv__measure *me
 size_t qv__hnsw_fresh(qv__hnsw_scratch *scratch, qv__measure *measure, const uint32_t *list, size_t n, uint32_t *fresh,
                       float *distances)
 {
+    uint8_t *visited = scratch->visited, epoch = scratch->epoch;
     size_t n_fresh = 0;
 
-    for (size_t i = 0; i < n; i++)
-        if (qv__hnsw_see(scratch, list[i])) {
-            qv__measure_fetch(measure, list[i]);
-            fresh[n_fresh++] = list[i];
-        }
+    for (size_t i = 0; i < n; i++) { /* without branches: half of them are new, in no order */
+        fresh[n_fresh] = list[i];
+        n_fresh += visited[list[i]] != epoch;
+        visited[list[i]] = epoch;
+    }
+    for (size_t i = 0; i < n_fresh; i++)
+        qv__measure_fetch(measure, fresh[i]);
     qv__measure_nodes(measure, fresh, n_fresh, distances);
     return n_fresh;
 }
 
-/* Measures what is new among the neighbours of the beam's item `at`; returns the place of the nearest that was put before `next`, or
- * `next`. */
+/* Measures what is new among the neighbours of a node. Returns which open item comes next: `next`, or one that was put before it. */
 static size_t expand(const qv__hnsw_view *view, unsigned level, qv__measure *measure, qv__hnsw_scratch *scratch,
                      uint32_t node, size_t next)
 {
     uint32_t fresh[QV_HNSW_CHUNK], n;
     float distances[QV_HNSW_CHUNK];
-    const uint32_t *list = view->neighbours(view->graph, level, node, &n);
+    qv__beam *beam = &scratch->beam;
+    const uint32_t *list = qv__hnsw_list(view, level, node, &n);
 
     for (uint32_t i = 0; i < n; i += QV_HNSW_CHUNK) {
         size_t n_fresh = qv__hnsw_fresh(scratch, measure, list + i, QV_MIN(n - i, QV_HNSW_CHUNK), fresh, distances);
         for (size_t j = 0; j < n_fresh; j++) {
-            size_t place = qv__beam_insert(&scratch->beam, distances[j], fresh[j]);
-            next = QV_MIN(next, place);
+            if (distances[j] >= qv__beam_worst(beam)) /* most of them */
+                continue;
+            size_t place = qv__beam_insert(beam, distances[j], fresh[j]);
+            if (place <= next) { /* the neighbours of this one come next */
+                next = place;
+                qv__hnsw_fetch(view, fresh[j]);
+            }
         }
     }
     return next;
-}
-
-static size_t next_open(const qv__beam *beam, size_t at)
-{
-    while (at < beam->n && beam->items[at].node & QV_BEAM_DONE)
-        at++;
-    return at;
 }
 
 void qv__hnsw_walk_level(const qv__hnsw_view *view, unsigned level, qv__measure *measure, qv__hnsw_scratch *scratch,
@@ -139,13 +180,10 @@ void qv__hnsw_walk_level(const qv__hnsw_view *view, unsigned level, qv__measure 
     qv__hnsw_see(scratch, start.node);
     qv__beam_insert(beam, start.distance, start.node);
     for (size_t at = 0; at < beam->n;) {
-        uint32_t node = beam->items[at].node;
-        beam->items[at].node |= QV_BEAM_DONE;
+        beam->open[at / 64] &= ~(UINT64_C(1) << at % 64);
         size_t next = next_open(beam, at + 1);
-        if (level == 0 && next < beam->n) /* most often the one that comes next */
+        if (next < beam->n) /* most often the one that comes next */
             qv__hnsw_fetch(view, beam->items[next].node);
-        at = next_open(beam, expand(view, level, measure, scratch, node, next));
+        at = next_open(beam, expand(view, level, measure, scratch, beam->items[at].node, next));
     }
-    for (size_t i = 0; i < beam->n; i++)
-        beam->items[i].node &= ~QV_BEAM_DONE;
 }
