@@ -190,7 +190,7 @@ static void search_all(const data *d, const qv__hnsw *graph, const qv__quantizer
         const qv__hit *hits;
         must(quantizer->class->query_new(quantizer, d->queries + q * d->dim, &query, &err), &err);
         must(qv__candidates_init(&candidates, K, exact, q, NULL, &err), &err);
-        qv__hnsw_walk walk = { query, &codes, d->keys, ef, 1 };
+        qv__hnsw_walk walk = { query, &codes, d->keys, ef };
         must(qv__hnsw_search(graph, &walk, scratch, &candidates, &n_distances, &err), &err);
         size_t n = qv__candidates_finish(&candidates, &hits);
         found += count_hits(d, q, hits, n);

@@ -39,14 +39,13 @@ qv_status qv__hnsw_add_level(qv__hnsw *graph, unsigned level, const uint32_t *no
 qv_status qv__hnsw_seal(qv__hnsw *graph, qv_error *err); /* checks the whole; then it may be searched */
 
 /* Searching: distances come from a quantizer's query over plain columns, so that FLAT, SQ and PQ graphs walk alike. `ef` at least the
- * candidates' capacity is the caller's business. With a mask: two-hop expansion over rows that may match (after ACORN, Patel et al.
- * 2024), so that candidates are full whenever enough reachable rows match; `keys` are the ids of nodes. */
+ * candidates' capacity is the caller's business. With a mask the walk goes on until `ef` rows that may match were found or all were seen, so
+ * that candidates are full whenever enough reachable rows match. `keys` are the ids of nodes. */
 typedef struct qv__hnsw_walk {
     qv__code_query *query;
     const uint8_t *const *plain; /* the quantizer's columns, row after row */
     const uint64_t *keys;        /* of each node */
     size_t ef;
-    double passing; /* share of rows that the mask lets through, about; 1: no mask */
 } qv__hnsw_walk;
 typedef struct qv__hnsw_scratch qv__hnsw_scratch; /* visited marks and heaps of one thread, kept between searches */
 qv_status qv__hnsw_scratch_new(qv__hnsw_scratch **out, qv_error *err);
@@ -54,5 +53,8 @@ void qv__hnsw_scratch_free(qv__hnsw_scratch *scratch);
 /* Offers the ef best (that may match) to `candidates`. */
 qv_status qv__hnsw_search(const qv__hnsw *graph, const qv__hnsw_walk *walk, qv__hnsw_scratch *scratch,
                           qv__candidates *candidates, uint64_t *n_distances, qv_error *err);
+/* Is a walk cheaper than a scan of all n rows of `row_bytes` each? `passing`: the share of rows that the mask lets through, about; 1: no
+ * mask. Short lists and rare rows are better scanned, which also misses nothing. */
+bool qv__hnsw_beats_scan(size_t n, size_t row_bytes, size_t ef, double passing);
 
 #endif

@@ -120,27 +120,23 @@ static inline void qv__hnsw_fetch(const qv__hnsw_view *view, uint32_t node)
         __builtin_prefetch(block + at);
 }
 
+enum { QV_HNSW_LISTED = 4096 };
+
 struct qv__hnsw_scratch {
-    uint8_t *visited; /* == epoch: seen in this walk */
-    uint8_t epoch;
-    size_t n_visited;
+    uint64_t *seen; /* a bit per node */
+    size_t n_words;
+    uint32_t listed[QV_HNSW_LISTED]; /* nodes whose bits are set, to clear them one by one, ... */
+    size_t n_listed;
+    bool has_unlisted; /* ... or all together, when there were more */
     qv__beam beam;
     qv__near *frontier; /* a heap, nearest on top: walks with a mask */
     size_t n_frontier, frontier_capacity;
 };
 /* Before each walk over a level: nothing was seen, the beam is empty. */
 qv_status qv__hnsw_scratch_begin(qv__hnsw_scratch *scratch, size_t n_nodes, size_t width, qv_error *err);
-/* True when it is seen for the first time. */
-static inline bool qv__hnsw_see(qv__hnsw_scratch *scratch, uint32_t node)
-{
-    if (scratch->visited[node] == scratch->epoch)
-        return false;
-    scratch->visited[node] = scratch->epoch;
-    return true;
-}
-/* The nodes of list[0, n) that are seen for the first time, with their distances: at most QV_HNSW_CHUNK of them; n likewise. */
-size_t qv__hnsw_fresh(qv__hnsw_scratch *scratch, qv__measure *measure, const uint32_t *list, size_t n, uint32_t *fresh,
-                      float *distances);
+/* The nodes of list[0, n), n <= QV_HNSW_CHUNK, that are seen for the first time, and asked for from memory. Returns how many. */
+size_t qv__hnsw_see(qv__hnsw_scratch *scratch, const qv__measure *measure, const uint32_t *list, size_t n,
+                    uint32_t *fresh);
 
 /* From `at` to ever nearer neighbours until none is nearer. */
 void qv__hnsw_descend(const qv__hnsw_view *view, unsigned level, qv__measure *measure, qv__near *at);

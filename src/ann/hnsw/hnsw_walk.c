@@ -84,29 +84,67 @@ void qv__hnsw_scratch_free(qv__hnsw_scratch *scratch)
 {
     if (!scratch)
         return;
-    qv__free(scratch->visited);
+    qv__free(scratch->seen);
     qv__free(scratch->beam.items);
     qv__free(scratch->beam.open);
     qv__free(scratch->frontier);
     qv__free(scratch);
 }
 
+static qv_status make_room(qv__hnsw_scratch *scratch, size_t n_words, qv_error *err)
+{
+    uint64_t *seen = NULL;
+
+    QV_TRY(QV_NEW(&seen, n_words, err));
+    qv__free(scratch->seen);
+    scratch->seen = seen;
+    scratch->n_words = n_words;
+    return QV_OK;
+}
+
+static void forget_seen(qv__hnsw_scratch *scratch)
+{
+    if (scratch->has_unlisted)
+        memset(scratch->seen, 0, scratch->n_words * sizeof *scratch->seen);
+    else
+        for (size_t i = 0; i < scratch->n_listed; i++)
+            scratch->seen[scratch->listed[i] / 64] = 0;
+    scratch->n_listed = 0;
+    scratch->has_unlisted = false;
+}
+
 qv_status qv__hnsw_scratch_begin(qv__hnsw_scratch *scratch, size_t n_nodes, size_t width, qv_error *err)
 {
-    if (n_nodes > scratch->n_visited) {
-        uint8_t *visited = NULL;
-        QV_TRY(QV_NEW(&visited, n_nodes, err));
-        qv__free(scratch->visited);
-        scratch->visited = visited;
-        scratch->n_visited = n_nodes;
-        scratch->epoch = 0;
-    }
-    if (++scratch->epoch == 0) {
-        memset(scratch->visited, 0, scratch->n_visited);
-        scratch->epoch = 1;
-    }
+    size_t n_words = n_nodes / 64 + 1;
+
+    forget_seen(scratch);
+    if (n_words > scratch->n_words)
+        QV_TRY(make_room(scratch, n_words, err));
     scratch->n_frontier = 0;
     return qv__beam_reserve(&scratch->beam, width, err);
+}
+
+size_t qv__hnsw_see(qv__hnsw_scratch *scratch, const qv__measure *measure, const uint32_t *list, size_t n,
+                    uint32_t *fresh)
+{
+    uint64_t *seen = scratch->seen;
+    size_t n_fresh = 0;
+
+    for (size_t i = 0; i < n; i++) { /* without branches: half of them are new, in no order */
+        uint64_t word = seen[list[i] / 64], bit = UINT64_C(1) << list[i] % 64;
+        fresh[n_fresh] = list[i];
+        n_fresh += !(word & bit);
+        seen[list[i] / 64] = word | bit;
+    }
+    for (size_t i = 0; i < n_fresh; i++)
+        qv__measure_fetch(measure, fresh[i]);
+    if (scratch->n_listed + n_fresh > QV_HNSW_LISTED) {
+        scratch->has_unlisted = true;
+        return n_fresh;
+    }
+    memcpy(scratch->listed + scratch->n_listed, fresh, n_fresh * sizeof *fresh);
+    scratch->n_listed += n_fresh;
+    return n_fresh;
 }
 
 /* ------------------------------------------------------------------ walks */
@@ -131,23 +169,6 @@ void qv__hnsw_descend(const qv__hnsw_view *view, unsigned level, qv__measure *me
     } while (at->node != from);
 }
 
-size_t qv__hnsw_fresh(qv__hnsw_scratch *scratch, qv__measure *measure, const uint32_t *list, size_t n, uint32_t *fresh,
-                      float *distances)
-{
-    uint8_t *visited = scratch->visited, epoch = scratch->epoch;
-    size_t n_fresh = 0;
-
-    for (size_t i = 0; i < n; i++) { /* without branches: half of them are new, in no order */
-        fresh[n_fresh] = list[i];
-        n_fresh += visited[list[i]] != epoch;
-        visited[list[i]] = epoch;
-    }
-    for (size_t i = 0; i < n_fresh; i++)
-        qv__measure_fetch(measure, fresh[i]);
-    qv__measure_nodes(measure, fresh, n_fresh, distances);
-    return n_fresh;
-}
-
 /* Measures what is new among the neighbours of a node. Returns which open item comes next: `next`, or one that was put before it. */
 static size_t expand(const qv__hnsw_view *view, unsigned level, qv__measure *measure, qv__hnsw_scratch *scratch,
                      uint32_t node, size_t next)
@@ -158,7 +179,8 @@ static size_t expand(const qv__hnsw_view *view, unsigned level, qv__measure *mea
     const uint32_t *list = qv__hnsw_list(view, level, node, &n);
 
     for (uint32_t i = 0; i < n; i += QV_HNSW_CHUNK) {
-        size_t n_fresh = qv__hnsw_fresh(scratch, measure, list + i, QV_MIN(n - i, QV_HNSW_CHUNK), fresh, distances);
+        size_t n_fresh = qv__hnsw_see(scratch, measure, list + i, QV_MIN(n - i, QV_HNSW_CHUNK), fresh);
+        qv__measure_nodes(measure, fresh, n_fresh, distances);
         for (size_t j = 0; j < n_fresh; j++) {
             if (distances[j] >= qv__beam_worst(beam)) /* most of them */
                 continue;
@@ -176,8 +198,9 @@ void qv__hnsw_walk_level(const qv__hnsw_view *view, unsigned level, qv__measure 
                          qv__near start)
 {
     qv__beam *beam = &scratch->beam;
+    uint32_t seen[1];
 
-    qv__hnsw_see(scratch, start.node);
+    qv__hnsw_see(scratch, measure, &start.node, 1, seen);
     qv__beam_insert(beam, start.distance, start.node);
     for (size_t at = 0; at < beam->n;) {
         beam->open[at / 64] &= ~(UINT64_C(1) << at % 64);

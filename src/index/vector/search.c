@@ -8,7 +8,6 @@
 #include "index/vector/search.h"
 
 #define BLOCK_QUERIES 32
-#define FEW_PASSING   0.02 /* below this share of passing rows a list is scanned rather than walked */
 
 /* ------------------------------------------------------------------ ranking */
 
@@ -191,11 +190,7 @@ static qv_status walk(block *b, const visit *v, qv__candidates *candidates, qv_e
     uint64_t measured = 0;
 
     QV_TRY(qv__vector_segment_graph(s->segment, v->list, &graph, &plain, err));
-    const qv__hnsw_walk w = { .query = b->queries[v->query],
-                              .plain = plain.columns,
-                              .keys = plain.ids,
-                              .ef = s->ef,
-                              .passing = s->request->mask ? s->request->passing : 1 };
+    const qv__hnsw_walk w = { .query = b->queries[v->query], .plain = plain.columns, .keys = plain.ids, .ef = s->ef };
     QV_TRY(qv__hnsw_search(graph, &w, b->scratch, candidates, &measured, err));
     b->counters->rows += measured;
     return QV_OK;
@@ -210,6 +205,13 @@ static uint64_t list_bytes(const qv__quantizer *q, size_t rows)
     return width * rows;
 }
 
+static bool walk_is_cheaper(const search *s, size_t rows)
+{
+    const double passing = s->request->mask ? s->request->passing : 1;
+
+    return s->model->kind->has_graph && qv__hnsw_beats_scan(rows, list_bytes(s->model->quantizer, 1), s->ef, passing);
+}
+
 static qv_status visit_list(block *b, const visit *v, const qv__code_list *list, qv_error *err)
 {
     const search *s = b->s;
@@ -218,11 +220,10 @@ static qv_status visit_list(block *b, const visit *v, const qv__code_list *list,
     const float *centroid = m->centroids ? m->centroids + (size_t) v->list * m->dim : NULL;
     const float *extra = m->extra ? m->extra + (size_t) v->list * s->extra_floats : NULL;
     qv__candidates *candidates = &s->candidates[b->first + v->query];
-    bool walks = m->kind->has_graph && !(s->request->mask && s->request->passing < FEW_PASSING);
 
     class->enter_list(b->queries[v->query], centroid, v->distance, extra);
     b->counters->probes++;
-    if (walks)
+    if (walk_is_cheaper(s, list->n))
         return walk(b, v, candidates, err);
     class->scan(b->queries[v->query], list, candidates);
     b->counters->rows += list->n;

@@ -127,7 +127,7 @@ static qv_status try_walk(qv__tuner *t, size_t q, size_t level, size_t rank, con
     qv__candidates candidates = { 0 };
     const qv__hit *hits;
     uint64_t n_distances = 0;
-    qv__hnsw_walk walk = { t->codes[q], plain, numbers, t->efs[level], 1 };
+    qv__hnsw_walk walk = { t->codes[q], plain, numbers, t->efs[level] };
 
     QV_CHECK(qv__candidates_init(&candidates, t->efs[level], NULL, 0, NULL, err));
     QV_CHECK(qv__hnsw_search(graph, &walk, t->scratch, &candidates, &n_distances, err));

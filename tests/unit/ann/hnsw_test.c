@@ -124,7 +124,6 @@ typedef struct way {
     const uint8_t *codes;
     const qv__exact *exact;
     const qv__key_mask *mask;
-    double passing;
     size_t ef;
 } way;
 
@@ -138,7 +137,7 @@ static size_t search(const way *way, size_t query, qv__hnsw_scratch *scratch, qv
 
     QVT_OK(way->quantizer->class->query_new(way->quantizer, d.queries + query * d.dim, &prepared, &err));
     QVT_OK(qv__candidates_init(&candidates, K, way->exact, query, way->mask, &err));
-    qv__hnsw_walk walk = { prepared, &way->codes, d.keys, way->ef, way->mask ? way->passing : 1 };
+    qv__hnsw_walk walk = { prepared, &way->codes, d.keys, way->ef };
     QVT_OK(qv__hnsw_search(way->graph, &walk, scratch, &candidates, &n_distances, &err));
     assert_true(d.n == 0 || n_distances > 0);
     size_t n = qv__candidates_finish(&candidates, &hits);
@@ -177,7 +176,7 @@ static double recall(const way *way, size_t n_queries)
 
 static way plain_way(const qv__hnsw *graph, size_t ef)
 {
-    return (way){ graph, d.flat, (const uint8_t *) d.rows, NULL, NULL, 1, ef };
+    return (way){ graph, d.flat, (const uint8_t *) d.rows, NULL, NULL, ef };
 }
 
 /* ------------------------------------------------------------------ what holds of every graph */
@@ -285,7 +284,7 @@ static void over_codes(void **state)
     QVT_OK(qv__hnsw_build(codes, d.dim, d.n, d.dim, QV_EL_U8, QV_METRIC_L2, &options, &graph, &err));
     check_levels(graph);
     check_reach(graph);
-    way way = { graph, sq, codes, &exact, NULL, 1, 60 };
+    way way = { graph, sq, codes, &exact, NULL, 60 };
     assert_true(recall(&way, 40) >= 0.95);
     qv__hnsw_free(graph);
     sq->class->free(sq);
@@ -530,10 +529,7 @@ static void masks(void **state)
         random_mask(&rng, bits, sizeof bits, shares[i]);
         way way = plain_way(graph, 60);
         way.mask = &mask;
-        for (int told = 0; told < 2; told++) { /* both ways of walking */
-            way.passing = told ? 1 : 0;
-            assert_true(recall(&way, 20) >= 0.9);
-        }
+        assert_true(recall(&way, 20) >= 0.95);
     }
     qv__hnsw_free(graph);
     drop_data();
@@ -548,17 +544,26 @@ static void correlated_masks(void **state)
 
     make_data(2000, 16, QV_METRIC_L2, 72);
     qv__hnsw *graph = build(8, 60, 0);
-    for (int told = 0; told < 2; told++) {
-        way way = plain_way(graph, 40);
-        way.mask = &mask;
-        way.passing = told ? 0.05 : 1;
-        assert_true(recall(&way, 30) >= 0.9);
-        way.mask = &nothing;
-        way.passing = told ? 0 : 1;
-        assert_true(recall(&way, 3) == 1);
-    }
+    way way = plain_way(graph, 40);
+    way.mask = &mask;
+    assert_true(recall(&way, 30) >= 0.9);
+    way.mask = &nothing;
+    assert_true(recall(&way, 3) == 1);
     qv__hnsw_free(graph);
     drop_data();
+}
+
+/* Many rows are walked, few are scanned, and so are many of which few may match. */
+static void walk_or_scan(void **state)
+{
+    QV_UNUSED(state);
+
+    assert_true(qv__hnsw_beats_scan(1000000, 128, 60, 1));
+    assert_true(qv__hnsw_beats_scan(1000000, 512, 200, 0.1));
+    assert_false(qv__hnsw_beats_scan(1000000, 128, 60, 0));
+    assert_false(qv__hnsw_beats_scan(1000000, 128, 60, 1e-5));
+    assert_false(qv__hnsw_beats_scan(1000, 128, 60, 1));
+    assert_false(qv__hnsw_beats_scan(0, 128, 60, 1));
 }
 
 /* ------------------------------------------------------------------ few rows, equal rows */
@@ -602,7 +607,7 @@ static void equal_rows(void **state)
     drop_data();
 }
 
-/* More walks than there are marks to tell them apart. */
+/* One scratch, walk after walk, also after one that saw everything. */
 static void many_walks(void **state)
 {
     qv__hnsw_scratch *scratch = NULL;
@@ -610,14 +615,16 @@ static void many_walks(void **state)
     qv__hit first[K], hits[K];
     QV_UNUSED(state);
 
-    make_data(200, 6, QV_METRIC_L2, 2);
+    make_data(MAX_ROWS, 6, QV_METRIC_L2, 2);
     qv__hnsw *graph = build(4, 20, 1);
     way way = plain_way(graph, 10);
     QVT_OK(qv__hnsw_scratch_new(&scratch, &err));
     assert_int_equal(search(&way, 0, scratch, first), K);
-    for (int i = 0; i < 600; i++) {
+    for (int i = 0; i < 20; i++) {
+        way.ef = i % 3 ? 10 : MAX_ROWS;
         assert_int_equal(search(&way, 0, scratch, hits), K);
-        assert_memory_equal(hits, first, sizeof hits);
+        if (way.ef == 10)
+            assert_memory_equal(hits, first, sizeof hits);
     }
     qv__hnsw_scratch_free(scratch);
     qv__hnsw_free(graph);
@@ -701,7 +708,7 @@ static qv_status whole_life(qv_error *err)
     QV_CHECK(qv__hnsw_scratch_new(&scratch, err));
     QV_CHECK(d.flat->class->query_new(d.flat, d.queries, &query, err));
     QV_CHECK(qv__candidates_init(&candidates, K, NULL, 0, &mask, err));
-    qv__hnsw_walk walk = { query, &plain, d.keys, 12, 0.05 };
+    qv__hnsw_walk walk = { query, &plain, d.keys, 12 };
     QV_CHECK(qv__hnsw_search(graph, &walk, scratch, &candidates, &n_distances, err));
 done:
     qv__candidates_clear(&candidates);
@@ -736,21 +743,14 @@ static void failed_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_metric),
-        cmocka_unit_test(over_codes),
-        cmocka_unit_test(over_bits),
-        cmocka_unit_test(threads_do_not_matter),
-        cmocka_unit_test(there_and_back),
-        cmocka_unit_test(old_and_odd_lists),
-        cmocka_unit_test(corrupt_lists),
-        cmocka_unit_test(masks),
-        cmocka_unit_test(correlated_masks),
-        cmocka_unit_test(few_rows),
-        cmocka_unit_test(equal_rows),
-        cmocka_unit_test(many_walks),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(cancelled),
-        cmocka_unit_test(failed_allocations),
+        cmocka_unit_test(every_metric),     cmocka_unit_test(over_codes),
+        cmocka_unit_test(over_bits),        cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(there_and_back),   cmocka_unit_test(old_and_odd_lists),
+        cmocka_unit_test(corrupt_lists),    cmocka_unit_test(masks),
+        cmocka_unit_test(correlated_masks), cmocka_unit_test(walk_or_scan),
+        cmocka_unit_test(few_rows),         cmocka_unit_test(equal_rows),
+        cmocka_unit_test(many_walks),       cmocka_unit_test(refused),
+        cmocka_unit_test(cancelled),        cmocka_unit_test(failed_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
