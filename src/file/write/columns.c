@@ -116,7 +116,8 @@ static qv_status tune(const planner *p, qv__write_tuning *out, qv_error *err)
     if (level)
         out->level = QV_MIN(QV_MAX(atoi(level), -7), 22);
     out->split = split && strcasecmp(split, "on") == 0;
-    out->fullzip = structure && strcasecmp(structure, "fullzip") == 0;
+    if (structure)
+        out->fullzip = strcasecmp(structure, "fullzip") == 0;
     out->miniblock = structure && strcasecmp(structure, "miniblock") == 0;
     return QV_OK;
 }

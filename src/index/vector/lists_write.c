@@ -184,10 +184,14 @@ static qv_status array_over(const qv__type *type, qv__bytes bytes, int64_t n, qv
         qv__bytes_unref(&bytes);
         return st;
     }
-    if (is_vector)
+    if (is_vector) {
         st = array_over(type->children[0].type, bytes, n * type->width, &array->children[0], err);
-    else
-        array->buffers[1] = bytes.data ? bytes : (qv__bytes){ .data = qv__zero_bytes };
+    } else if (bytes.data) {
+        array->buffers[1] = bytes;
+    } else { /* of no values */
+        array->buffers[1].data = qv__zero_bytes;
+        qv__bytes_unref(&bytes);
+    }
     if (st == QV_OK)
         *out = array;
     else
