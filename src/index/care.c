@@ -110,8 +110,10 @@ static qv_status choose_kind(const qv__indexed_field *field, const qv_index_opti
     qv_index_kind kind = options->kind;
     char type[128];
 
+    if (kind == QV_INDEX_AUTO && options->json_path)
+        kind = QV_INDEX_JSON;
     if (kind == QV_INDEX_AUTO)
-        kind = options->json_path ? QV_INDEX_JSON : QV_INDEX_BTREE;
+        kind = qv__index_method_of(QV_INDEX_VECTOR)->can_index(field->leaf->type) ? QV_INDEX_VECTOR : QV_INDEX_BTREE;
     *out = qv__index_method_of(kind);
     if (!*out)
         return qv__fail(err, QV_INVALID, "%d is no kind of index that can be created", (int) kind);

@@ -127,6 +127,8 @@ typedef struct qv__index_method {
     qv_status (*ask)(qv__segment *segment, const qv__ask *ask, qv__job *job, qv__answer *out, qv_error *err);
     /* About how many rows will answer (or what is as much work), from what is in memory anyway. NULL: cannot tell. */
     uint64_t (*estimate)(qv__segment *segment, const qv__ask *ask);
+    /* Key/value JSON members for the list of indices, without braces, from the entry alone; NULL: none. */
+    qv_status (*print_details)(const qv__index_entry *entry, qv__buffer *json, qv_error *err);
     /* Key/value JSON members for index_stats, without braces; may be NULL. */
     qv_status (*describe)(qv__segment *segment, qv__buffer *json, qv_error *err);
     qv_status (*prewarm)(qv__segment *segment, qv_error *err);

@@ -146,8 +146,11 @@ static qv_status print_index(qv__snapshot *snapshot, const qv__logical_index *in
     QV_CHECK(qv__buffer_printf(
         json, err,
         ",\"created_at_ms\":%" PRId64 ",\"num_indexed_rows\":%" PRIu64 ",\"num_unindexed_rows\":%" PRIu64
-        ",\"size_bytes\":%" PRIu64 ",\"num_segments\":%zu,\"index_version\":%" PRId32 ",\"index_details\":{}}",
+        ",\"size_bytes\":%" PRIu64 ",\"num_segments\":%zu,\"index_version\":%" PRId32 ",\"index_details\":{",
         newest_ms(index), c.indexed_rows, c.unindexed_rows, total_bytes(index), index->n, first->index_version));
+    if (index->kind && index->kind->print_details)
+        QV_CHECK(index->kind->print_details(first, json, err));
+    QV_CHECK(qv__buffer_printf(json, err, "}}"));
 done:
     qv__free(c.rows);
     return st;

@@ -30,7 +30,6 @@ typedef struct qv__build_order {
     uint64_t list_rows;    /* as said; 0: not said */
     uint32_t sample_rate, iterations;
     unsigned pq_m, bits; /* bits 0: chosen by the number of vectors (PQ) */
-    bool bits_said;
     uint32_t hnsw_m, hnsw_ef_construction;
     qv__job *job;
 } qv__build_order;

@@ -51,7 +51,8 @@ bool qv__vector_can_index(const qv__vector_kind *kind, const qv__type *type)
     size_t dim;
     bool is_multi;
 
-    return qv__vector_type_of(type, &element, &dim, &is_multi) && (kind->code != QV_CODE_RQ || dim % 8 == 0);
+    QV_UNUSED(kind); /* whether the dimension suits its codes is told by name and number when it is built */
+    return qv__vector_type_of(type, &element, &dim, &is_multi);
 }
 
 qv_index_kind qv__vector_choose_kind(const qv__type *type, qv_metric metric, uint64_t rows)
@@ -183,7 +184,6 @@ qv_status qv__build_order_of(const qv__vector_kind *kind, const qv__type *type, 
                           .list_rows = options->target_partition_size,
                           .sample_rate = options->sample_rate ? options->sample_rate : SAMPLE_RATE,
                           .iterations = options->max_iterations,
-                          .bits_said = options->num_bits != 0,
                           .hnsw_m = options->hnsw_m ? options->hnsw_m : HNSW_M,
                           .hnsw_ef_construction =
                               options->hnsw_ef_construction ? options->hnsw_ef_construction : HNSW_EF,

@@ -1,4 +1,6 @@
 /* What an entry of the manifest says of a vector index: its kind at a glance. The files decide. */
+#include <inttypes.h>
+
 #include "base/arena.h"
 #include "file/message.h"
 #include "index/vector/vector_private.h"
@@ -49,6 +51,54 @@ const qv__vector_kind *qv__vector_details_kind(const uint8_t *bytes, size_t len)
 uint64_t qv__vector_details_target(const uint8_t *bytes, size_t len)
 {
     return read_details(bytes, len).target_partition_size;
+}
+
+static qv_status print_codes(const Lance__Index__VectorIndexDetails *d, qv__buffer *json, qv_error *err)
+{
+    if (d->pq)
+        return qv__buffer_printf(
+            json, err, ",\"compression\":{\"type\":\"pq\",\"num_bits\":%" PRIu32 ",\"num_sub_vectors\":%" PRIu32 "}",
+            d->pq->num_bits, d->pq->num_sub_vectors);
+    if (d->sq)
+        return qv__buffer_printf(json, err, ",\"compression\":{\"type\":\"sq\",\"num_bits\":%" PRIu32 "}",
+                                 d->sq->num_bits);
+    if (d->rq)
+        return qv__buffer_printf(json, err,
+                                 ",\"compression\":{\"type\":\"rq\",\"num_bits\":%" PRIu32 ",\"rotation_type\":\"%s\"}",
+                                 d->rq->num_bits, d->rq->rotation_type == 1 ? "matrix" : "fast");
+    return QV_OK;
+}
+
+static qv_status print_details(const Lance__Index__VectorIndexDetails *d, qv__buffer *json, qv_error *err)
+{
+    static const char *const metrics[] = { "L2", "COSINE", "DOT", "HAMMING" };
+    uint32_t metric = (uint32_t) d->metric_type;
+
+    QV_TRY(qv__buffer_printf(json, err, "\"metric_type\":\"%s\"",
+                             metric < QV_COUNT_OF(metrics) ? metrics[metric] : "UNKNOWN"));
+    if (d->target_partition_size)
+        QV_TRY(qv__buffer_printf(json, err, ",\"target_partition_size\":%" PRIu64, d->target_partition_size));
+    QV_TRY(print_codes(d, json, err));
+    return d->hnsw ? qv__buffer_printf(json, err,
+                                       ",\"hnsw\":{\"max_connections\":%" PRIu32 ",\"construction_ef\":%" PRIu32
+                                       ",\"max_level\":%" PRIu32 "}",
+                                       d->hnsw->max_connections, d->hnsw->construction_ef, d->hnsw->max_level)
+                   : QV_OK;
+}
+
+qv_status qv__vector_details_print(const qv__index_entry *entry, qv__buffer *json, qv_error *err)
+{
+    ProtobufCMessage *message;
+    qv__arena arena;
+    qv_status st = QV_OK;
+
+    qv__arena_init(&arena, qv__message_limit(entry->details.len));
+    if (entry->details.len && /* what cannot be read is not told: the files decide */
+        qv__message_unpack(&lance__index__vector_index_details__descriptor, entry->details.data, entry->details.len,
+                           &arena, &message, NULL) == QV_OK)
+        st = print_details((const Lance__Index__VectorIndexDetails *) message, json, err);
+    qv__arena_reset(&arena);
+    return st;
 }
 
 /* ------------------------------------------------------------------ writing */

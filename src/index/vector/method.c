@@ -30,20 +30,6 @@ static const qv__index_method *of_entry(const qv__index_entry *entry)
     return kind ? qv__index_method_of(kind->kind) : &qv__vector_method;
 }
 
-/* What is built when a vector index is asked for and no more: RaBitQ, whose estimates come with bounds, where it can be; else as few bits
- * are saved as are lost. */
-static const qv__vector_kind *default_kind(const qv__type *type, qv_metric metric)
-{
-    qv__element element;
-    bool is_multi;
-    size_t dim;
-
-    if (!qv__vector_type_of(type, &element, &dim, &is_multi))
-        return qv__vector_kind_of(QV_INDEX_IVF_FLAT);
-    bool is_hamming = metric == QV_METRIC_HAMMING || (metric == QV_METRIC_AUTO && element == QV_EL_U8);
-    return qv__vector_kind_of(is_hamming ? QV_INDEX_IVF_FLAT : dim % 8 == 0 ? QV_INDEX_IVF_RQ : QV_INDEX_IVF_SQ);
-}
-
 static bool can_index_any(const qv__type *type)
 {
     qv__element element;
@@ -58,7 +44,8 @@ static qv_status build_any(const qv__index_target *target, qv__index_source *sou
 {
     const qv__vector_segment *like = (const qv__vector_segment *) target->like;
     const qv__vector_kind *kind =
-        like ? qv__vector_segment_model(like)->kind : default_kind(source->type, target->options->metric);
+        like ? qv__vector_segment_model(like)->kind
+             : qv__vector_kind_of(qv__vector_choose_kind(source->type, target->options->metric, source->rows));
 
     return qv__vector_build(kind, target, source, out, err);
 }
@@ -82,13 +69,13 @@ static qv_status merge_any(const qv__index_target *target, qv__segment *const *o
     }
 
 /* merge_any asks the old segments, which know better than their entry. */
-#define METHOD(name, id, label)                                                                                        \
-    {                                                                                                                  \
-        .kind = (id), .display = (label), .stats = (label), .type_url = "/lance.index.pb.VectorIndexDetails",          \
-        .max_version = 2, .remaps = true, .of_entry = of_entry, .can_index = can_index_##name, .can_ask = can_ask,     \
-        .build = build_##name, .recall = qv__vector_recall, .merge = merge_any, .open = qv__vector_segment_open,       \
-        .close = qv__vector_segment_close, .ask = ask, .describe = qv__vector_describe, .prewarm = qv__vector_prewarm, \
-        .verify = qv__vector_verify                                                                                    \
+#define METHOD(name, id, shown, label)                                                                             \
+    {                                                                                                              \
+        .kind = (id), .display = (shown), .stats = (label), .type_url = "/lance.index.pb.VectorIndexDetails",      \
+        .max_version = 2, .remaps = true, .of_entry = of_entry, .can_index = can_index_##name, .can_ask = can_ask, \
+        .build = build_##name, .recall = qv__vector_recall, .merge = merge_any, .open = qv__vector_segment_open,   \
+        .close = qv__vector_segment_close, .ask = ask, .describe = qv__vector_describe,                            \
+        .print_details = qv__vector_details_print, .prewarm = qv__vector_prewarm, .verify = qv__vector_verify      \
     }
 
 KIND_FUNCTIONS(ivf_flat, QV_INDEX_IVF_FLAT)
@@ -99,11 +86,12 @@ KIND_FUNCTIONS(ivf_hnsw_flat, QV_INDEX_IVF_HNSW_FLAT)
 KIND_FUNCTIONS(ivf_hnsw_sq, QV_INDEX_IVF_HNSW_SQ)
 KIND_FUNCTIONS(ivf_hnsw_pq, QV_INDEX_IVF_HNSW_PQ)
 
-const qv__index_method qv__vector_method = METHOD(any, QV_INDEX_VECTOR, "VECTOR");
-const qv__index_method qv__ivf_flat_method = METHOD(ivf_flat, QV_INDEX_IVF_FLAT, "IVF_FLAT");
-const qv__index_method qv__ivf_sq_method = METHOD(ivf_sq, QV_INDEX_IVF_SQ, "IVF_SQ");
-const qv__index_method qv__ivf_pq_method = METHOD(ivf_pq, QV_INDEX_IVF_PQ, "IVF_PQ");
-const qv__index_method qv__ivf_rq_method = METHOD(ivf_rq, QV_INDEX_IVF_RQ, "IVF_RQ");
-const qv__index_method qv__ivf_hnsw_flat_method = METHOD(ivf_hnsw_flat, QV_INDEX_IVF_HNSW_FLAT, "IVF_HNSW_FLAT");
-const qv__index_method qv__ivf_hnsw_sq_method = METHOD(ivf_hnsw_sq, QV_INDEX_IVF_HNSW_SQ, "IVF_HNSW_SQ");
-const qv__index_method qv__ivf_hnsw_pq_method = METHOD(ivf_hnsw_pq, QV_INDEX_IVF_HNSW_PQ, "IVF_HNSW_PQ");
+const qv__index_method qv__vector_method = METHOD(any, QV_INDEX_VECTOR, "Vector", "VECTOR");
+const qv__index_method qv__ivf_flat_method = METHOD(ivf_flat, QV_INDEX_IVF_FLAT, "IvfFlat", "IVF_FLAT");
+const qv__index_method qv__ivf_sq_method = METHOD(ivf_sq, QV_INDEX_IVF_SQ, "IvfSq", "IVF_SQ");
+const qv__index_method qv__ivf_pq_method = METHOD(ivf_pq, QV_INDEX_IVF_PQ, "IvfPq", "IVF_PQ");
+const qv__index_method qv__ivf_rq_method = METHOD(ivf_rq, QV_INDEX_IVF_RQ, "IvfRq", "IVF_RQ");
+const qv__index_method qv__ivf_hnsw_flat_method =
+    METHOD(ivf_hnsw_flat, QV_INDEX_IVF_HNSW_FLAT, "IvfHnswFlat", "IVF_HNSW_FLAT");
+const qv__index_method qv__ivf_hnsw_sq_method = METHOD(ivf_hnsw_sq, QV_INDEX_IVF_HNSW_SQ, "IvfHnswSq", "IVF_HNSW_SQ");
+const qv__index_method qv__ivf_hnsw_pq_method = METHOD(ivf_hnsw_pq, QV_INDEX_IVF_HNSW_PQ, "IvfHnswPq", "IVF_HNSW_PQ");

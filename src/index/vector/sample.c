@@ -202,11 +202,7 @@ static qv_status train_pq(const qv__build_order *order, const qv__vector_sample 
                                      .job = order->job };
     size_t words = (size_t) 1 << bits, n = QV_MIN(sample->n, QV_MIN(words * PQ_TRAIN_RATE, CODE_SAMPLE));
 
-    if (bits == 8 && order->bits_said && sample->n < words)
-        return qv__fail(err, QV_INVALID,
-                        "num_bits 8 needs %zu rows with vectors to train on, and the column has %zu; 4 bits need none",
-                        words, sample->n);
-    n = QV_MAX(n, words);
+    n = QV_MAX(n, words); /* of fewer rows some are taken more than once */
     QV_CHECK(spread_rows(order, sample, n, &rows, err));
     if (order->metric != QV_METRIC_DOT && sample->n)
         QV_CHECK(take_centroids_off(order, parts, rows, n, err));
@@ -269,11 +265,11 @@ static qv_status draw_sample(const qv__build_order *order, qv__index_source *sou
         QV_TRY(qv__sample_draw(order, source, SIZE_MAX / 2, sample, err)); /* the guess was off */
     if (sample->n >= *n_lists)
         return QV_OK;
-    if (order->n_lists && sample->n)
+    if (order->n_lists && sample->n && !sample->is_whole)
         return qv__fail(err, QV_INVALID,
                         "num_partitions %" PRIu32
-                        " needs as many rows with vectors to train on, and the column has %zu%s",
-                        order->n_lists, sample->n, sample->is_whole ? "" : " in the memory of the build");
+                        " needs as many rows to train on, and the memory of the build holds %zu",
+                        order->n_lists, sample->n);
     *n_lists = QV_MAX(sample->n, 1);
     return QV_OK;
 }

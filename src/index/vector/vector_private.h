@@ -125,6 +125,8 @@ qv_status qv__ivf_message_write(qv__file_writer *writer, const uint64_t *offsets
 qv_status qv__vector_details_pack(const qv__vector_model *model, qv__buffer *out, qv_error *err);
 /* The kind of an entry; NULL: the details do not tell. */
 const qv__vector_kind *qv__vector_details_kind(const uint8_t *bytes, size_t len);
+/* Members of a JSON object, without braces, as list_indices tells them. */
+qv_status qv__vector_details_print(const qv__index_entry *entry, qv__buffer *json, qv_error *err);
 uint64_t qv__vector_details_target(const uint8_t *bytes, size_t len); /* rows per list that were wanted; 0: not said */
 
 /* ------------------------------------------------------------------ storage.c: quantizers as files tell them */
