@@ -58,9 +58,9 @@ typedef struct cli {
     const char *plot;   /* --plot FILE.svg */
     uint64_t partition_rows, seed;
     uint32_t partitions, sub_vectors, bits, iterations, sample_rate, neighbours, ef_construction;
-    uint32_t nprobes, max_nprobes, ef, refine, queries;
+    uint32_t nprobes, max_nprobes, ef, refine, queries, prefix_dims, stage_factor;
     bool has_refine; /* --refine 0: distances as the index estimates them */
-    bool untrained, exact, fast_search;
+    bool untrained, exact, fast_search, binary;
     bool no_index, postfilter, analyze, update, insert, delete_missing, keep;
 } cli;
 

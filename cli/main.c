@@ -48,6 +48,7 @@ static const char help_text[] =
     "  --refine N             N times k candidates are measured; 0: none, not set: as many as it takes\n"
     "  --index NAME           this index                     --exact           none\n"
     "  --approx M             normal, fast, accurate         --fast-search     only rows that indexes cover\n"
+    "  --prefix-dims N, --binary, --stage-factor N   two stages without an index: first values, or signs, choose candidates\n"
     "Import and merge\n"
     "  --vector C             the vector column              --format F        the file's kind\n"
     "  --mode M               append (default), create, overwrite\n"

@@ -51,6 +51,9 @@ int cli_search_options(const cli *args, qv_search_options *out)
     out->refine_factor = args->refine;
     out->no_refine = args->has_refine && args->refine == 0;
     out->approx_mode = (qv_approx_mode) mode;
+    out->prefix_dims = args->prefix_dims;
+    out->binary_stage = args->binary;
+    out->stage_factor = args->stage_factor;
     return code;
 }
 

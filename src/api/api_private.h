@@ -69,7 +69,6 @@ qv_status qv__options_copy(void *to, size_t to_size, const void *from, const cha
 /* QV_INVALID: lists that are announced and not there, numbers out of range. */
 qv_status qv__check_scan_options(const qv_scan_options *options, qv_error *err);
 qv_status qv__check_search(const qv_vectors *queries, const qv_search_options *options, qv_error *err);
-qv_status qv__check_index_options(const qv_index_options *options, qv_error *err);
 
 /* Writes `data` (taken in every case) into the table's folder and gives the new snapshot. */
 typedef struct qv__ingest {

@@ -12,6 +12,36 @@
 
 /* ---------------------------------------------------------------- making and dropping */
 
+/* What concerns vectors and is said of another kind is a mistake of the caller's; whether it fits a vector index is for the build to say,
+ * which knows the column. */
+static qv_status check_options(const qv_index_options *options, qv_error *err)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } of_vectors[] = {
+        { "metric", (uint64_t) options->metric },
+        { "num_partitions", options->num_partitions },
+        { "target_partition_size", options->target_partition_size },
+        { "num_sub_vectors", options->num_sub_vectors },
+        { "num_bits", options->num_bits },
+        { "max_iterations", options->max_iterations },
+        { "sample_rate", options->sample_rate },
+        { "hnsw_m", options->hnsw_m },
+        { "hnsw_ef_construction", options->hnsw_ef_construction },
+    };
+
+    if ((unsigned) options->metric > QV_METRIC_JACCARD)
+        return qv__fail(err, QV_INVALID, "metric %d is not known", (int) options->metric);
+    if (options->kind == QV_INDEX_AUTO || options->kind >= QV_INDEX_VECTOR)
+        return QV_OK;
+    for (size_t i = 0; i < QV_COUNT_OF(of_vectors); i++)
+        if (of_vectors[i].value)
+            return qv__fail(err, QV_INVALID, "%s is %" PRIu64 ", but the index is not of a kind for vectors",
+                            of_vectors[i].name, of_vectors[i].value);
+    return QV_OK;
+}
+
 qv_status qv_table_create_index(qv_table *table, const char *column, const qv_index_options *options, qv_error *err)
 {
     qv_index_options opts = QV_INDEX_OPTIONS_INIT;
@@ -21,7 +51,7 @@ qv_status qv_table_create_index(qv_table *table, const char *column, const qv_in
     QV_TRY(QV_OPTIONS(&opts, options, err));
     if (!column)
         return qv__fail(err, QV_INVALID, "an index needs a column");
-    QV_TRY(qv__check_index_options(&opts, err));
+    QV_TRY(check_options(&opts, err));
     QV_TRY(qv__table_check_writable(table, err));
     QV_CHECK(qv__table_newest(table, &base, err));
     QV_CHECK(qv__index_create(table->store, base, column, &opts, &made, err));

@@ -32,12 +32,12 @@ def test_settings_of_a_search(points):
 
 def test_refused_indexes(points):
     for settings, words in (
-        (["--kind", "ivf_pq", "--bits", 3], "IVF_PQ num_bits must be 4 or 8, got 3"),
-        (["--kind", "ivf_rq", "--bits", 10], "IVF_RQ num_bits must be in 1..=9, got 10"),
-        (["--kind", "ivf_hnsw_sq", "--neighbours", 2], "hnsw_m must be at least 4"),
-        (["--kind", "ivf_sq", "--sub-vectors", 2], "num_sub_vectors is 2, but an index of kind IVF_SQ has no use for it"),
-        (["--kind", "ivf_pq", "--metric", "hamming"], "does not answer by hamming"),
-        (["--kind", "btree", "--partitions", 2], "num_partitions is 2, but an index of kind scalar has no use for it"),
+        (["--kind", "ivf_pq", "--bits", 3], "num_bits of IVF_PQ is 4 or 8, not 3"),
+        (["--kind", "ivf_rq"], "IVF_RQ needs a dimension that is divisible by 8, not 2"),
+        (["--kind", "ivf_hnsw_sq", "--neighbours", 2], "hnsw_m is 2, and must be at least 4"),
+        (["--kind", "ivf_sq", "--sub-vectors", 2], "num_sub_vectors is for kinds with product quantization, not IVF_SQ"),
+        (["--kind", "ivf_pq", "--metric", "hamming"], "hamming"),
+        (["--kind", "btree", "--partitions", 2], "num_partitions is 2, but the index is not of a kind for vectors"),
     ):
         assert words in run("index", points, "create", "vector", *settings, code=4).stderr
     run("index", points, "create", "vector", "--kind", "ivf", code=2)

@@ -36,17 +36,6 @@ def test_tables(t, call):
     assert t.version == 1
 
 
-def test_multivectors():
-    """They are stored and read; only searching them is missing."""
-    import pyarrow as pa
-
-    kind = pa.list_(pa.list_(pa.float32(), 2))
-    t = quiver.connect("memory://").create_table("t", pa.table({"v": pa.array([[[1.0, 0.0], [0.0, 1.0]]], kind)}))
-    for query, column in (([1.0, 0.0], None), ([[1.0, 0.0], [0.0, 1.0]], None), ([1.0, 0.0], "v")):
-        with pytest.raises(NotImplementedError, match="multivector search is not available"):
-            t.search(query, column).to_list()
-
-
 DATABASE_CALLS = [
     lambda: quiver.connect("s3://bucket/x"),
     lambda: quiver.connect("gs://bucket/x"),

@@ -188,10 +188,17 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        from importlib import import_module
+# quiver.index.IvfPq works after `import quiver`; the module is loaded when it is first named
+_MODULES = {"common", "db", "embeddings", "exceptions", "expr", "index", "job", "merge", "pydantic", "query", "rerankers"}
+_MODULES |= {"schema", "table", "types"}
 
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _MODULES:
+        return import_module(f"quiver.{name}")
+    if name in _LAZY:
         value: Any = getattr(import_module(f"quiver.{_LAZY[name]}"), name)
     elif name in _ABSENT_FUNCTIONS:
         value = absent_function(name, _ABSENT_FUNCTIONS[name])

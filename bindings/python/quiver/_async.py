@@ -346,7 +346,7 @@ class AsyncTable:
         delete_unverified: bool = False,
         retrain: bool = False,
     ) -> OptimizeStats:
-        return await run(self._table._optimize, cleanup_older_than, delete_unverified)
+        return await run(self._table._optimize, cleanup_older_than, delete_unverified, retrain)
 
     async def uses_v2_manifest_paths(self) -> bool:
         return await run(self._table.uses_v2_manifest_paths)

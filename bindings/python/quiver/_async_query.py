@@ -223,6 +223,10 @@ class AsyncVectorQuery(AsyncStandardQuery):
         self._builder.approx_mode(mode)
         return self
 
+    def first_stage(self, prefix_dims: int = 0, *, binary: bool = False, factor: int = 0) -> AsyncVectorQuery:
+        self._builder.first_stage(prefix_dims, binary=binary, factor=factor)
+        return self
+
     def use_index(self, name: str) -> AsyncVectorQuery:
         self._builder.use_index(name)
         return self

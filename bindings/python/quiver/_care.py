@@ -51,10 +51,13 @@ def metric_number(distance_type: str) -> int:
 
 
 def _setting(config: Any, field: str) -> Optional[int]:
+    """None: the engine chooses."""
     import operator
 
+    from .index import Usual
+
     value = getattr(config, field, None)
-    if value is None:
+    if value is None or isinstance(value, Usual):
         return None
     try:
         number = operator.index(value)
@@ -117,8 +120,9 @@ def _config_of(index_type: str, distance_type: str, settings: dict[str, Any]) ->
     kind = index.VECTOR_NAMES.get(index_type.upper())
     if kind is None:
         raise ValueError(f"Unknown index type {index_type}")
-    known = {one.name for one in fields(kind)}
-    return kind(distance_type=distance_type, **{key: value for key, value in settings.items() if key in known})
+    usual = {one.name: one.default for one in fields(kind)}
+    told = {key: value for key, value in settings.items() if key in usual and value != usual[key]}
+    return kind(distance_type=distance_type, **told)
 
 
 def _not_found(name: str) -> RuntimeError:
@@ -308,11 +312,12 @@ class Indexes(Writable):
             if getattr(error, "status", None) == "QV_NOT_FOUND":
                 return None
             raise
+        segments = known.get("indices") or [{}]
         return IndexStatistics(
             known["num_indexed_rows"],
             known["num_unindexed_rows"],
             known["index_type"],
-            known.get("distance_type"),
+            segments[0].get("metric_type"),
             known.get("num_indices"),
         )
 
@@ -353,15 +358,17 @@ class Maintenance(Writable):
         """Merges small files, drops deleted rows from them, extends indexes, and removes old versions.
 
         cleanup_older_than: None: seven days. delete_unverified: also younger files that no version names; only safe while
-        nobody writes.
+        nobody writes. retrain: builds all indexes anew, when new rows lie otherwise than those that they were made for.
         """
-        self._optimize(cleanup_older_than, delete_unverified)
+        self._optimize(cleanup_older_than, delete_unverified, retrain)
 
-    def _optimize(self, older_than: Optional[timedelta], delete_unverified: bool) -> OptimizeStats:
+    def _optimize(self, older_than: Optional[timedelta], delete_unverified: bool, retrain: bool) -> OptimizeStats:
         self._check_writable()
         age = None if older_than is None else int(older_than.total_seconds())
         options = {"older_than_s": age, "delete_unverified": delete_unverified}
         compaction, cleanup, _ = self._inner.optimize({}, options)
+        if retrain:
+            self._inner.optimize_indices(None, -1, True)
         fragments = [compaction[name] for name in CompactionStats.__slots__]
         return OptimizeStats(
             CompactionStats(*fragments), RemovalStats(cleanup["bytes_removed"], cleanup["old_versions"])

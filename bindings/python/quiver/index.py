@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from .types import BaseTokenizerType
 
 
+class Usual(int):
+    """A default that the interface names, and that the engine is not bound to: it chooses, unless a number is given."""
+
+
+_ITERATIONS, _SAMPLE_RATE = Usual(50), Usual(256)
+
+
 @dataclass
 class BTree:
     """A sorted copy of the column: equality, ranges, prefixes, IN, nulls. For columns with many different values."""
@@ -95,8 +102,8 @@ class HnswPq:
     num_partitions: Optional[int] = None
     num_sub_vectors: Optional[int] = None
     num_bits: int = 8
-    max_iterations: int = 50
-    sample_rate: int = 256
+    max_iterations: int = _ITERATIONS
+    sample_rate: int = _SAMPLE_RATE
     m: int = 20
     ef_construction: int = 300
     target_partition_size: Optional[int] = None
@@ -109,8 +116,8 @@ class HnswSq:
 
     distance_type: Literal["l2", "cosine", "dot"] = "l2"
     num_partitions: Optional[int] = None
-    max_iterations: int = 50
-    sample_rate: int = 256
+    max_iterations: int = _ITERATIONS
+    sample_rate: int = _SAMPLE_RATE
     m: int = 20
     ef_construction: int = 300
     target_partition_size: Optional[int] = None
@@ -123,8 +130,8 @@ class HnswFlat:
 
     distance_type: Literal["l2", "cosine", "dot"] = "l2"
     num_partitions: Optional[int] = None
-    max_iterations: int = 50
-    sample_rate: int = 256
+    max_iterations: int = _ITERATIONS
+    sample_rate: int = _SAMPLE_RATE
     m: int = 20
     ef_construction: int = 300
     target_partition_size: Optional[int] = None
@@ -141,8 +148,8 @@ class IvfFlat:
 
     distance_type: Literal["l2", "cosine", "dot", "hamming"] = "l2"
     num_partitions: Optional[int] = None
-    max_iterations: int = 50
-    sample_rate: int = 256
+    max_iterations: int = _ITERATIONS
+    sample_rate: int = _SAMPLE_RATE
     target_partition_size: Optional[int] = None
     accelerator: Optional[str] = None
 
@@ -153,8 +160,8 @@ class IvfSq:
 
     distance_type: Literal["l2", "cosine", "dot"] = "l2"
     num_partitions: Optional[int] = None
-    max_iterations: int = 50
-    sample_rate: int = 256
+    max_iterations: int = _ITERATIONS
+    sample_rate: int = _SAMPLE_RATE
     target_partition_size: Optional[int] = None
     accelerator: Optional[str] = None
 
@@ -167,8 +174,8 @@ class IvfPq:
     num_partitions: Optional[int] = None
     num_sub_vectors: Optional[int] = None
     num_bits: int = 8
-    max_iterations: int = 50
-    sample_rate: int = 256
+    max_iterations: int = _ITERATIONS
+    sample_rate: int = _SAMPLE_RATE
     target_partition_size: Optional[int] = None
     accelerator: Optional[str] = None
 
@@ -180,8 +187,8 @@ class IvfRq:
     distance_type: Literal["l2", "cosine", "dot"] = "l2"
     num_partitions: Optional[int] = None
     num_bits: int = 1
-    max_iterations: int = 50
-    sample_rate: int = 256
+    max_iterations: int = _ITERATIONS
+    sample_rate: int = _SAMPLE_RATE
     target_partition_size: Optional[int] = None
     accelerator: Optional[str] = None
 

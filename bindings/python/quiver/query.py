@@ -383,6 +383,8 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
     _exact: Optional[bool] = None
     _approx = 0
     _index: Optional[str] = None
+    _prefix = _factor = 0
+    _binary = False
 
     def __init__(self, table: LanceTable, query: Any, vector_column: Optional[str] = None) -> None:
         self._table = table
@@ -462,6 +464,21 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
         self._approx = _APPROX_MODES[mode]
         return self
 
+    def first_stage(
+        self, prefix_dims: int = 0, *, binary: bool = False, factor: int = 0
+    ) -> LanceVectorQueryBuilder:
+        """Two stages over all rows that match, without an index: a cheap distance chooses ``factor`` (16) times :meth:`limit`
+        candidates, the whole vectors rank them.
+
+        prefix_dims: the cheap distance looks at so many first values (Matryoshka embeddings). binary: it counts differing signs.
+        ValueError: neither of them.
+        """
+        if not prefix_dims and not binary:
+            raise ValueError("a first stage needs prefix_dims, binary=True or both")
+        self._prefix, self._binary = _setting("prefix_dims", prefix_dims), binary
+        self._factor = _setting("factor", factor)
+        return self
+
     def use_index(self, name: str) -> LanceVectorQueryBuilder:
         """The index to search, by name. Not set: the newest that fits."""
         self._index = name
@@ -482,6 +499,9 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
             "bypass_vector_index": self._exact,
             "approx_mode": self._approx,
             "index": self._index,
+            "prefix_dims": self._prefix,
+            "binary_stage": self._binary,
+            "stage_factor": self._factor,
         }
         extra = super()._extra() or {}
         extra.update({key: value for key, value in told.items() if value})
@@ -569,9 +589,7 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
     def _explain_column(self) -> None:
         """Raises when the vector column is what is wrong."""
         schema = self._table._inner.schema()
-        found = list(vector_columns(schema.fields))
-        columns = {name: dimension for name, dimension, _ in found}
-        multi = {name for name, _, is_multi in found if is_multi}
+        columns = {name: dimension for name, dimension, _ in vector_columns(schema.fields)}
         if self._column is None:
             fitting = [name for name, dimension in columns.items() if dimension == self._dimension()]
             if not fitting:
@@ -581,10 +599,6 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
                     "Schema has more than one vector column. Please specify the vector column name for vector search. "
                     f"Candidates: {fitting}"
                 )
-            if fitting[0] in multi:
-                raise absent(f"searching column {fitting[0]!r}: multivector search is")
-        elif self._column in multi:
-            raise absent(f"searching column {self._column!r}: multivector search is")
         elif self._column.partition(".")[0] not in schema.names:
             raise RuntimeError(f"lance error: LanceError(Index): column {self._column} does not exist in schema")
         elif self._column not in columns:

@@ -9,14 +9,14 @@
 /* What a read may say beyond columns and limits, out of a dict or None:
  * where, expressions (list of str or None, one per column), order_by ([(column, descending, nulls_first)]), no_index,
  * fast_search, postfilter. A search also: index, bypass_vector_index, min_probes, max_probes, ef, refine_factor, no_refine,
- * approx_mode. The strings belong to the dict's objects. */
+ * approx_mode, prefix_dims, binary_stage, stage_factor. The strings belong to the dict's objects. */
 typedef struct qpy_extra {
     const char *where, *index;
     const char **expressions;
     qv_order *order_by;
     size_t n_order_by;
-    bool no_index, fast_search, postfilter, bypass_vector_index, no_refine;
-    uint32_t min_probes, max_probes, ef, refine_factor, approx_mode;
+    bool no_index, fast_search, postfilter, bypass_vector_index, no_refine, binary_stage;
+    uint32_t min_probes, max_probes, ef, refine_factor, approx_mode, prefix_dims, stage_factor;
 } qpy_extra;
 
 static void extra_release(qpy_extra *extra)
@@ -101,10 +101,13 @@ static int extra_from(PyObject *dict, qpy_extra *out)
     out->postfilter = flag_of(dict, "postfilter");
     out->bypass_vector_index = flag_of(dict, "bypass_vector_index");
     out->no_refine = flag_of(dict, "no_refine");
+    out->binary_stage = flag_of(dict, "binary_stage");
     if (qpy_dict_text(dict, "index", &out->index) == 0 && qpy_dict_u32(dict, "min_probes", &out->min_probes) == 0 &&
         qpy_dict_u32(dict, "max_probes", &out->max_probes) == 0 && qpy_dict_u32(dict, "ef", &out->ef) == 0 &&
         qpy_dict_u32(dict, "refine_factor", &out->refine_factor) == 0 &&
-        qpy_dict_u32(dict, "approx_mode", &out->approx_mode) == 0)
+        qpy_dict_u32(dict, "approx_mode", &out->approx_mode) == 0 &&
+        qpy_dict_u32(dict, "prefix_dims", &out->prefix_dims) == 0 &&
+        qpy_dict_u32(dict, "stage_factor", &out->stage_factor) == 0)
         return 0;
 fail:
     extra_release(out);
@@ -395,6 +398,9 @@ static void fill_search(const read_call *call, qv_search_options *options)
     options->refine_factor = call->extra.refine_factor;
     options->no_refine = call->extra.no_refine;
     options->approx_mode = (qv_approx_mode) call->extra.approx_mode;
+    options->prefix_dims = call->extra.prefix_dims;
+    options->binary_stage = call->extra.binary_stage;
+    options->stage_factor = call->extra.stage_factor;
 }
 
 /* The plain arguments of a search. */
