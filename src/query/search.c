@@ -149,6 +149,7 @@ static qv_status plan_search(search *x, qv__buffer *text, qv_error *err)
                         "metric=%s, column=%s, queries=%zu%s%s%s", metric, x->knn.column.leaf->name, x->knn.n_queries,
                         x->ann.reason ? ", index=none (" : "", x->ann.reason ? x->ann.reason : "",
                         x->ann.reason ? ")" : ""));
+    QV_TRY(qv__stages_explain(&x->knn, x->knn.op, err));
     QV_TRY(qv__plan_add(&plan->physical, false, "SortExec", &x->op_sort, err,
                         "TopK(fetch=%llu), skip=%llu, expr=[_distance ASC NULLS LAST, _rowid ASC NULLS LAST]",
                         k + offset, offset));

@@ -27,6 +27,19 @@ qv_status qv__stages_check(const qv__knn *knn, qv_error *err)
     return QV_OK;
 }
 
+static uint64_t factor_of(const qv_search_options *o) { return o->stage_factor ? o->stage_factor : FACTOR; }
+
+qv_status qv__stages_explain(const qv__knn *knn, qv__operator *op, qv_error *err)
+{
+    const qv_search_options *o = knn->options;
+
+    if (!qv__stages_asked(o))
+        return QV_OK;
+    return qv__plan_note(op, err, ", first_stage=[%s of %zu dimensions], candidates=%llu per row",
+                         o->binary_stage ? "signs" : "values", o->prefix_dims ? o->prefix_dims : knn->column.dim,
+                         (unsigned long long) factor_of(o));
+}
+
 /* ------------------------------------------------------------------ the first stage */
 
 static const size_t value_bytes[] = { [QV_ELEMENT_F32] = 4,  [QV_ELEMENT_F16] = 2, [QV_ELEMENT_F64] = 8,
@@ -65,10 +78,10 @@ static qv_status choose(qv__knn *knn, qv__distance *first, uint64_t **keys, size
                         qv_error *err)
 {
     qv__distance *whole = knn->distance;
-    uint64_t factor = knn->options->stage_factor ? knn->options->stage_factor : FACTOR, wanted, n;
+    uint64_t wanted, n;
     size_t keep = knn->keep;
 
-    if (!qv__mul_u64(keep, factor, &wanted))
+    if (!qv__mul_u64(keep, factor_of(knn->options), &wanted))
         wanted = knn->n_rows;
     knn->distance = first;
     knn->keep = *width = (size_t) QV_MIN(wanted, knn->n_rows);

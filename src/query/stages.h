@@ -11,6 +11,8 @@ static inline bool qv__stages_asked(const qv_search_options *options)
 }
 /* QV_INVALID: packed bits, lists of vectors, more values than vectors have. */
 qv_status qv__stages_check(const qv__knn *knn, qv_error *err);
+/* Says in the operator's detail what the stages look at. */
+qv_status qv__stages_explain(const qv__knn *knn, qv__operator *op, qv_error *err);
 /* Fills knn->topks. */
 qv_status qv__stages_run(qv__knn *knn, const qv_vectors *queries, qv_error *err);
 
