@@ -339,6 +339,7 @@ qv_status qv__ann_explain(qv__ann *ann, const qv__knn *knn, qv__plan *plan, qv_e
                                    .max_probes = o->max_probes,
                                    .ef = o->ef,
                                    .mode = o->approx_mode,
+                                   .exact = o->no_refine || ann->column->is_multi ? NULL : &ann->measure.exact,
                                    .passing = 1,
                                    .job = knn->job };
 
