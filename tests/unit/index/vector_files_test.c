@@ -234,6 +234,24 @@ static void compare_graph(const made *m, size_t l, qv__vector_segment *segment)
         assert_memory_equal(plain.columns[c], m->plain[l][c], plain.n * m->model->quantizer->columns[c].width);
 }
 
+/* The bounds of RaBitQ hold with a probability, so that a scan may leave a row out, once in a while. */
+static void compare_hits(const qv__vector_model *model, const qv__hit *wanted, const qv__hit *got, size_t n)
+{
+    bool is_rounded = model->kind->code == QV_CODE_PQ && model->element == QV_EL_F16; /* the codebook */
+    size_t n_missed = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double distance = (double) wanted[i].distance, found = (double) got[i - n_missed].distance;
+        if (isnan(distance))
+            continue;
+        if (model->kind->code == QV_CODE_RQ && found > distance && n_missed == 0 &&
+            wanted[i].id != got[i - n_missed].id)
+            n_missed++;
+        else
+            assert_true(fabs(distance - found) <= (is_rounded ? 2e-3 : 1e-4) * (1 + fabs(distance)));
+    }
+}
+
 /* All lists, asked for every row's own estimate by position: the search must find the same. */
 static void compare_search(const made *m, qv__vector_segment *segment, const void *query)
 {
@@ -278,12 +296,7 @@ static void compare_search(const made *m, qv__vector_segment *segment, const voi
     size_t n = qv__candidates_finish(&wanted, &a);
     assert_int_equal(qv__candidates_finish(&got, &b), n);
     assert_int_equal(counters.probes, LISTS - 1); /* one list is empty */
-    for (size_t i = 0; i < n; i++) {
-        bool is_rounded = model->kind->code == QV_CODE_PQ && model->element == QV_EL_F16; /* the codebook */
-        double tolerance = (is_rounded ? 2e-3 : 1e-4) * (1 + fabs((double) a[i].distance));
-        if (!isnan(a[i].distance))
-            assert_true(fabs((double) a[i].distance - (double) b[i].distance) <= tolerance);
-    }
+    compare_hits(model, a, b, n);
     q->class->query_free(by_row);
     qv__candidates_clear(&wanted);
     qv__candidates_clear(&got);
