@@ -2,6 +2,7 @@
 
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 from test_cli import lines, points, run  # noqa: F401  (points is a fixture)
 from test_cli import db  # noqa: F401
@@ -76,3 +77,54 @@ def test_bench_draws_any_elements(tmp_path, kind, dtype):
     run("import", tmp_path / "db" / "t", path)
     (told,) = lines(run("bench", tmp_path / "db" / "t", "--json"))
     assert told["recall"] == 1.0 and told["queries"] == 50
+
+
+@pytest.fixture
+def many(tmp_path):
+    """3,000 rows around thirty centres."""
+    rng = np.random.default_rng(1)
+    vectors = (rng.normal(size=(30, 16)) * 5)[rng.integers(0, 30, 3000)] + rng.normal(size=(3000, 16))
+    np.save(tmp_path / "v.npy", vectors.astype("float32"))
+    run("import", tmp_path / "db" / "many", tmp_path / "v.npy")
+    return tmp_path / "db" / "many"
+
+
+@pytest.mark.parametrize("kind", ["ivf_flat", "ivf_pq", "ivf_hnsw_sq"])
+def test_made_searched_measured_dropped(many, kind, tmp_path):
+    run("index", many, "create", "vector", "--kind", kind, "--partitions", 8, "--metric", "cosine", "--seed", 7)
+    (told,) = lines(run("index", many, "--json"))
+    assert (told["name"], told["num_indexed_rows"]) == ("vector_idx", 3000)
+    stats = lines(run("index", many, "stats", "vector_idx", "--json"))[0]
+    assert stats["index_type"] == kind.upper() and stats["indices"][0]["num_partitions"] == 8
+    exact = lines(run("search", many, "--row", 5, "--metric", "cosine", "--exact", "--columns", "id", "--json"))
+    found = lines(run("search", many, "--row", 5, "--metric", "cosine", "--columns", "id", "--json"))
+    assert found[0] == exact[0] and len(found) == 10
+    assert "vector_idx" in run("explain", many, "--row", 5, "--metric", "cosine").stdout
+    picture = tmp_path / "bench.svg"
+    points = lines(run("bench", many, "--metric", "cosine", "--queries", 30, "--json", "--plot", picture))
+    assert [one["search"] for one in points[:2]] == ["exact", "chosen"] and points[0]["recall"] == 1.0
+    assert points[1]["recall"] >= 0.9 and points[-1]["recall"] >= 0.95
+    assert points[2]["search"] == ("ef 11" if "hnsw" in kind else "nprobes 1")
+    assert ElementTree.parse(picture).getroot().tag.endswith("svg")
+    text = run("bench", many, "--metric", "cosine", "--queries", 10, "--nprobes", 2, "--where", "id < 2000").stdout
+    assert "as asked" in text and "recall" in text and f"index vector_idx ({kind.upper()}, 8 partitions)" in text
+    run("index", many, "drop", "vector_idx")
+    assert len(lines(run("bench", many, "--json", "--queries", 5))) == 1
+
+
+def test_chosen_and_untrained(many):
+    run("index", many, "create", "vector")  # neither kind nor settings
+    assert lines(run("index", many, "--json"))[0]["index_type"].startswith("Ivf")
+    run("index", many, "create", "vector", "--kind", "ivf_sq", "--no-train", "--name", "later")
+    known = {one["name"]: one for one in lines(run("index", many, "--json"))}
+    assert known["later"]["num_indexed_rows"] == 0
+    run("optimize", many)
+    known = {one["name"]: one for one in lines(run("index", many, "--json"))}
+    assert known["later"]["num_indexed_rows"] == 3000
+    assert lines(run("search", many, "--row", 9, "-k", 1, "--index", "later", "--json"))[0]["id"] == 9
+
+
+def test_two_stages(many):
+    exact = lines(run("search", many, "--row", 5, "--json"))
+    assert lines(run("search", many, "--row", 5, "--prefix-dims", 8, "--stage-factor", 300, "--json")) == exact
+    assert lines(run("search", many, "--row", 5, "--binary", "--stage-factor", 300, "--json")) == exact

@@ -68,6 +68,35 @@ static void expect_json(char *json, const char *const *parts, size_t n)
         expect_json(json, parts, QV_COUNT_OF(parts));       \
     } while (0)
 
+/* Vectors get a vector index without being told; the list says what the entry tells of it. */
+static void test_vectors(void **state)
+{
+    QV_UNUSED(state);
+    fixture f;
+    char *json;
+    qv_index_options options = QV_INDEX_OPTIONS_INIT;
+
+    open_table(&f, "vectors", 500);
+    create(&f, "vector", QV_INDEX_AUTO);
+    QVT_OK(qv_table_indices(f.table, &json, &err));
+    EXPECT_JSON(json, "\"name\":\"vector_idx\",\"index_type\":\"Ivf", "\"columns\":[\"vector\"]",
+                "\"type_url\":\"/lance.index.pb.VectorIndexDetails\"", "\"index_details\":{\"metric_type\":\"L2\"");
+    options.kind = QV_INDEX_IVF_HNSW_SQ;
+    options.metric = QV_METRIC_COSINE;
+    options.hnsw_m = 8;
+    options.hnsw_ef_construction = 40;
+    options.target_partition_size = 250;
+    QVT_OK(qv_table_create_index(f.table, "vector", &options, &err));
+    QVT_OK(qv_table_indices(f.table, &json, &err));
+    EXPECT_JSON(json, "\"index_type\":\"IvfHnswSq\"",
+                "\"index_details\":{\"metric_type\":\"COSINE\",\"target_partition_size\":250,"
+                "\"compression\":{\"type\":\"sq\",\"num_bits\":8},"
+                "\"hnsw\":{\"max_connections\":8,\"construction_ef\":40,\"max_level\":7}}");
+    QVT_OK(qv_table_index_stats(f.table, "vector_idx", &json, &err));
+    EXPECT_JSON(json, "\"index_type\":\"IVF_HNSW_SQ\"", "\"metric_type\":\"cosine\"");
+    close_table(&f);
+}
+
 static void test_names_and_lists(void **state)
 {
     QV_UNUSED(state);
@@ -96,6 +125,7 @@ static void test_names_and_lists(void **state)
     QVT_OK(qv_table_create_index(f.table, "id", &options, &err)); /* replaced */
     QVT_FAILS(qv_table_create_index(f.table, "nope", NULL, &err), QV_NOT_FOUND,
               "Field path `nope` not found in schema. Available field paths: id, name, vector");
+    options = (qv_index_options) QV_INDEX_OPTIONS_INIT;
     options.kind = QV_INDEX_BTREE;
     QVT_FAILS(qv_table_create_index(f.table, "vector", &options, &err), QV_INVALID,
               "A BTree index cannot be created on the field `vector` which has data type");
@@ -234,7 +264,7 @@ static void test_lost_files(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_names_and_lists), cmocka_unit_test(test_extending),
-                                        cmocka_unit_test(test_lost_files) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_names_and_lists), cmocka_unit_test(test_vectors),
+                                        cmocka_unit_test(test_extending), cmocka_unit_test(test_lost_files) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
