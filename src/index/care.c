@@ -8,6 +8,7 @@
 
 #define MOST_ATTEMPTS  10
 #define MAX_NAME_BYTES ((size_t) 1 << 16)
+#define MUCH_LARGER    4 /* a segment of more times the new rows is left alone */
 
 /* ------------------------------------------------------------------ commits */
 
@@ -293,8 +294,10 @@ static void segments_clear(segments *s)
 
 static qv_status find_unindexed(extension *e, const qv__logical_index *index, segments *s, qv_error *err)
 {
+    uint64_t rows;
     size_t n;
 
+    QV_TRY(qv__snapshot_count_rows(e->base, &rows, err)); /* deletion files are read */
     s->n = index->n;
     s->n_fragments = qv__snapshot_n_fragments(e->base);
     QV_TRY(QV_NEW(&s->covered, s->n, err));
@@ -313,12 +316,46 @@ static qv_status find_unindexed(extension *e, const qv__logical_index *index, se
     return QV_OK;
 }
 
-/* Which of the old segments go into the new one: [first_old, n). */
-static void choose_old(const extension *e, segments *s)
+static uint64_t rows_of(const extension *e, const bool *fragments)
 {
-    int64_t merge = e->options->retrain || e->options->merge_segments < 0 ? (int64_t) s->n : e->options->merge_segments;
+    uint64_t rows = 0;
 
-    s->first_old = s->n - (size_t) QV_MIN(merge, (int64_t) s->n);
+    for (size_t f = 0; f < qv__snapshot_n_fragments(e->base); f++)
+        if (fragments[f])
+            rows += qv__snapshot_live_rows(e->base, f);
+    return rows;
+}
+
+/* The last segments that are not much larger than the new rows and what is behind them: so there are never more than a few, and a row is
+ * rewritten only as often as the index grows by a factor. */
+static size_t count_small(const extension *e, const segments *s)
+{
+    uint64_t rows = rows_of(e, s->wanted);
+    size_t n = 0;
+
+    for (; n < s->n; n++) {
+        uint64_t own = rows_of(e, s->covered[s->n - 1 - n]);
+        if (own > MUCH_LARGER * rows)
+            break;
+        rows += own;
+    }
+    return n;
+}
+
+/* Which of the old segments go into the new one: [first_old, n). */
+static void choose_old(const extension *e, const qv__index_method *kind, segments *s)
+{
+    size_t merge = s->n;
+
+    if (!e->options->retrain && e->options->merge_segments >= 0)
+        merge = (size_t) QV_MIN(e->options->merge_segments, (int64_t) s->n);
+    else if (!e->options->retrain && kind->appends)
+        merge = count_small(e, s);
+    s->first_old = s->n - merge;
+}
+
+static void cover_old(segments *s)
+{
     for (size_t f = 0; f < s->n_fragments; f++) {
         s->all[f] = s->wanted[f];
         for (size_t i = s->first_old; i < s->n; i++)
@@ -386,6 +423,7 @@ static qv_status make_segment(extension *e, const qv__logical_index *index, cons
                                     .options = &options,
                                     .wanted = anew ? s->all : s->wanted,
                                     .covered = s->all,
+                                    .like = s->first_old && s->opened[0] ? s->opened[0]->segment : NULL,
                                     .old = old,
                                     .n_old = n_old,
                                     .keep = qv__keep_live,
@@ -421,14 +459,18 @@ static qv_status extend(extension *e, const qv__logical_index *index, qv_error *
     if (!found)
         goto done;
     QV_CHECK(find_unindexed(e, index, &s, err));
-    choose_old(e, &s);
+    choose_old(e, index->kind, &s);
     if (!e->options->retrain && !s.n_wanted && s.n - s.first_old < 2)
         goto done;
+    cover_old(&s);
     QV_CHECK(open_old(e, index, &field, &s, err));
     bool anew = e->options->retrain || s.is_lost || has_mixed_domains(e, index);
     st = make_segment(e, index, &field, &s, anew, err);
-    if (is_lost(st) && !anew) /* what the old files say cannot be used */
+    if (is_lost(st) && !anew) { /* what the old files say cannot be used, or is not worth it */
+        s.first_old = st == QV_UNSUPPORTED ? 0 : s.first_old;
+        cover_old(&s);
         st = make_segment(e, index, &field, &s, true, err);
+    }
     QV_CHECK(st);
     for (size_t i = s.first_old; i < s.n; i++)
         QV_CHECK(remove_entry(&e->removed, index->entries[i], err));

@@ -176,7 +176,7 @@ typedef struct qv__index_order {
     const bool *covered;    /* per fragment: the entry will name it */
     const uint64_t *others; /* ids of fragments that are yet to come, named too */
     size_t n_others;
-    qv__segment *like; /* its trained model is taken over when there are no old segments; NULL: none */
+    qv__segment *like; /* as qv__index_target has it */
     qv__segment *const *old;
     size_t n_old;
     qv__keep_fn keep;

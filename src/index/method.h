@@ -71,9 +71,8 @@ typedef struct qv__index_target {
     const qv_index_options *options;
     uint64_t memory_limit; /* bytes; 0: 1 GiB */
     bool stable_row_ids;   /* of the table: rows are ids, or addresses for kinds by address */
-    struct qv__segment *
-        like; /* build: a segment of the same index, whose trained model (if the kind has one) the new one takes over; NULL:
-                                 none */
+    struct qv__segment
+        *like; /* of the same index, will stand beside the new one: a trained model is shared; NULL: none */
     qv__job *job;
 } qv__index_target;
 
@@ -101,6 +100,9 @@ typedef struct qv__index_method {
     bool by_address;         /* stores row addresses also in tables with stable row ids, ... */
     int32_t address_version; /* ... from this index_version on */
     bool remaps;             /* false: compaction leaves its files (zone kinds) */
+    bool
+        appends; /* new rows become a segment of their own, put together with older ones that are not much larger; false: all become
+                                one */
     /* Of methods that share a type_url: which of them an entry belongs to. NULL: this one. */
     const struct qv__index_method *(*of_entry)(const qv__index_entry *entry);
     bool (*can_index)(const qv__type *type);

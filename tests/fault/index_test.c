@@ -112,8 +112,11 @@ static void test_faults(void **state)
     QV_UNUSED(state);
     scene btree = { .name = "btree", .kind = QV_INDEX_BTREE, .column = "id" },
           runs = { .name = "runs", .kind = QV_INDEX_BTREE, .column = "id", .memory = 8000 },
-          bitmap = { .name = "bitmap", .kind = QV_INDEX_BITMAP, .column = "s" };
+          bitmap = { .name = "bitmap", .kind = QV_INDEX_BITMAP, .column = "s" },
+          vector = { .name = "vector", .kind = QV_INDEX_IVF_SQ, .column = "v" };
 
+    qvt_fail_each_kind(&create, &vector);
+    qvt_fail_each_kind(&extend, &vector);
     qvt_fail_each_kind(&create, &btree);
     qvt_fail_each_kind(&create, &runs);
     qvt_fail_each_kind(&create, &bitmap);

@@ -45,13 +45,13 @@ qv_metric qv__default_metric(const qv__type *type)
     return is_multi ? QV_METRIC_COSINE : element == QV_EL_U8 ? QV_METRIC_HAMMING : QV_METRIC_L2;
 }
 
-bool qv__vector_can_index(const qv__vector_kind *kind, const qv__type *type)
+/* What kinds cannot do with a metric or a dimension is told when one is built. */
+bool qv__vector_can_index(const qv__type *type)
 {
     qv__element element;
     size_t dim;
     bool is_multi;
 
-    QV_UNUSED(kind); /* whether the dimension suits its codes is told by name and number when it is built */
     return qv__vector_type_of(type, &element, &dim, &is_multi);
 }
 

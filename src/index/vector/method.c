@@ -30,15 +30,6 @@ static const qv__index_method *of_entry(const qv__index_entry *entry)
     return kind ? qv__index_method_of(kind->kind) : &qv__vector_method;
 }
 
-static bool can_index_any(const qv__type *type)
-{
-    qv__element element;
-    bool is_multi;
-    size_t dim;
-
-    return qv__vector_type_of(type, &element, &dim, &is_multi);
-}
-
 static qv_status build_any(const qv__index_target *target, qv__index_source *source, qv__index_built *out,
                            qv_error *err)
 {
@@ -60,22 +51,22 @@ static qv_status merge_any(const qv__index_target *target, qv__segment *const *o
 
 /* ------------------------------------------------------------------ the seven */
 
-#define KIND_FUNCTIONS(name, id)                                                                                      \
-    static bool can_index_##name(const qv__type *type) { return qv__vector_can_index(qv__vector_kind_of(id), type); } \
-    static qv_status build_##name(const qv__index_target *target, qv__index_source *source, qv__index_built *out,     \
-                                  qv_error *err)                                                                      \
-    {                                                                                                                 \
-        return qv__vector_build(qv__vector_kind_of(id), target, source, out, err);                                    \
+#define KIND_FUNCTIONS(name, id)                                                                                  \
+    static qv_status build_##name(const qv__index_target *target, qv__index_source *source, qv__index_built *out, \
+                                  qv_error *err)                                                                  \
+    {                                                                                                             \
+        return qv__vector_build(qv__vector_kind_of(id), target, source, out, err);                                \
     }
 
 /* merge_any asks the old segments, which know better than their entry. */
-#define METHOD(name, id, shown, label)                                                                             \
-    {                                                                                                              \
-        .kind = (id), .display = (shown), .stats = (label), .type_url = "/lance.index.pb.VectorIndexDetails",      \
-        .max_version = 2, .remaps = true, .of_entry = of_entry, .can_index = can_index_##name, .can_ask = can_ask, \
-        .build = build_##name, .recall = qv__vector_recall, .merge = merge_any, .open = qv__vector_segment_open,   \
-        .close = qv__vector_segment_close, .ask = ask, .describe = qv__vector_describe,                            \
-        .print_details = qv__vector_details_print, .prewarm = qv__vector_prewarm, .verify = qv__vector_verify      \
+#define METHOD(name, id, shown, label)                                                                              \
+    {                                                                                                               \
+        .kind = (id), .display = (shown), .stats = (label), .type_url = "/lance.index.pb.VectorIndexDetails",       \
+        .max_version = 2, .remaps = true, .appends = true, .of_entry = of_entry, .can_index = qv__vector_can_index, \
+        .can_ask = can_ask, .build = build_##name, .recall = qv__vector_recall, .merge = merge_any,                 \
+        .open = qv__vector_segment_open, .close = qv__vector_segment_close, .ask = ask,                             \
+        .describe = qv__vector_describe, .print_details = qv__vector_details_print, .prewarm = qv__vector_prewarm,  \
+        .verify = qv__vector_verify                                                                                 \
     }
 
 KIND_FUNCTIONS(ivf_flat, QV_INDEX_IVF_FLAT)

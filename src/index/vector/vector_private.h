@@ -191,6 +191,6 @@ qv_status qv__vector_build(const qv__vector_kind *kind, const qv__index_target *
 qv_status qv__vector_merge(const qv__vector_kind *kind, const qv__index_target *target, qv__segment *const *old,
                            size_t n_old, qv__index_source *added, qv__keep_fn keep, void *ctx, qv__index_built *out,
                            qv_error *err);
-bool qv__vector_can_index(const qv__vector_kind *kind, const qv__type *type);
+bool qv__vector_can_index(const qv__type *type);
 
 #endif

@@ -442,7 +442,7 @@ static inline size_t plain_search(const rows *r, qv__segment *opened, const doub
     return n;
 }
 
-enum { K = 10, QUERIES = 25 };
+enum { K = 10, QUERIES = 15 };
 
 /* Recall of K rows over queries beside rows, by true distances: ties are as good as one another. */
 static inline double recall(const rows *r, qv__segment *segment, size_t probes, size_t refine)
