@@ -273,11 +273,17 @@ static bool is_bounded(const qv__vector_model *m)
 /* Candidates per row that is wanted, when nothing was said and nothing measured: by what codes lose. */
 static size_t default_refine(const qv__vector_model *m)
 {
+    unsigned bits;
+    size_t parts;
+
     switch (m->kind->code) {
     case QV_CODE_FLAT:
         return 1;
     case QV_CODE_SQ:
         return 2;
+    case QV_CODE_PQ:
+        qv__pq_codebook(m->quantizer, &parts, &bits);
+        return bits * parts >= 2 * m->dim ? 10 : bits * parts > m->dim ? 20 : 40;
     default:
         return 10;
     }

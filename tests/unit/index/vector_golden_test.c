@@ -317,6 +317,281 @@ static void test_answers(void **state)
     assert_true(n > 300);
 }
 
+/* ------------------------------------------------------------------ searches of other kinds */
+
+typedef struct subject {
+    qv__store *store;
+    qv__snapshot *snapshot;
+    qv__vector_plan *plan;
+    rows rows;
+    double query[64];
+    qv__exact exact;
+} subject;
+
+static void open_subject(const char *table, subject *s)
+{
+    char path[512];
+
+    snprintf(path, sizeof path, "%s/%s.lance", FOLDER, table);
+    QVT_OK(qv__store_open(path, false, &s->store, &err));
+    QVT_OK(qv__snapshot_open(s->store, 0, &s->snapshot, &err));
+    const qv__schema *schema = qv__snapshot_schema(s->snapshot);
+    const qv__field *field = &schema->fields[qv__schema_find(schema, "vec")];
+    QVT_OK(qv__vector_plan_new(s->snapshot, field->id, "vec_idx", QV_METRIC_AUTO, (size_t) field->type->width, &s->plan,
+                               NULL, &err));
+    assert_non_null(s->plan);
+    s->rows = read_rows(s->snapshot, field, qv__vector_plan_covered(s->plan));
+    s->rows.metric = qv__vector_plan_metric(s->plan);
+    s->rows.query = s->query;
+    s->exact = (qv__exact){ exact_distances, &s->rows };
+}
+
+static void close_subject(subject *s)
+{
+    free_rows(&s->rows);
+    qv__vector_plan_free(s->plan);
+    qv__snapshot_unref(s->snapshot);
+    qv__store_unref(s->store);
+}
+
+static void ask(const subject *s, const qv__vector_request *request, qv__hit *hits, size_t *n)
+{
+    qv__hit *found;
+    size_t width, *counts;
+    qv__vector_counters counters;
+
+    QVT_OK(qv__vector_search(s->plan, request, &found, &width, &counts, &counters, &err));
+    for (size_t q = 0; q < request->n; q++) {
+        n[q] = counts[q];
+        assert_true(n[q] <= MOST_K);
+        memcpy(hits + q * MOST_K, found + q * width, n[q] * sizeof *hits);
+    }
+    qv__free(found);
+    qv__free(counts);
+}
+
+static const char *const float_tables[] = { "ivf_flat_l2",      "ivf_pq_l2",       "ivf_pq_dot",        "ivf_sq_cosine",
+                                            "ivf_rq_l2",        "ivf_rq9_cosine",  "ivf_rq_dot",        "ivf_pq4_l2",
+                                            "ivf_hnsw_flat_l2", "ivf_hnsw_pq_dot", "ivf_hnsw_sq_cosine" };
+
+static void set_query(subject *s, unsigned number)
+{
+    for (size_t d = 0; d < s->rows.dim; d++)
+        s->query[d] = (double) vectors[number][d];
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *) a, y = *(const double *) b;
+
+    return (x > y) - (x < y);
+}
+
+/* The k least distances of rows that may match, in range. */
+static size_t plain_search(const rows *r, size_t step, double lower, double upper, size_t k, double *out)
+{
+    double *all = malloc(r->n * sizeof *all);
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->n; i += step) {
+        double d = distance_of(r, i);
+        if (d >= lower && d < upper)
+            all[n++] = d;
+    }
+    qsort(all, n, sizeof *all, compare_doubles);
+    n = n < k ? n : k;
+    memcpy(out, all, n * sizeof *out);
+    free(all);
+    return n;
+}
+
+static void expect_distances(const qv__hit *hits, size_t n, const double *wanted, size_t n_wanted)
+{
+    assert_int_equal(n, n_wanted);
+    for (size_t i = 0; i < n; i++)
+        assert_true(fabs((double) hits[i].distance - wanted[i]) <= 1e-4 * (1 + fabs(wanted[i])));
+}
+
+/* However few rows may match, as many as are wanted are found, and no other. */
+static void test_masks(void **state)
+{
+    QV_UNUSED(state);
+    static const size_t steps[] = { 1, 7, 100, 249 };
+    qv__job job;
+
+    qv__job_begin(&job, NULL, "search", 0);
+    for (size_t t = 0; t < QV_COUNT_OF(float_tables); t++)
+        for (size_t i = 0; i < QV_COUNT_OF(steps); i++) {
+            subject s;
+            qv__hit hits[MOST_K];
+            size_t n, n_spans = 0;
+            open_subject(float_tables[t], &s);
+            set_query(&s, 1);
+            qv__key_span *spans = calloc(s.rows.n, sizeof *spans);
+            for (size_t row = 0; row < s.rows.n; row += steps[i])
+                spans[n_spans++] = (qv__key_span){ s.rows.keys[row], 1, NULL };
+            const qv__key_mask mask = { n_spans, spans };
+            const qv__vector_request request = { .queries = vectors[1],
+                                                 .n = 1,
+                                                 .dim = s.rows.dim,
+                                                 .k = 10,
+                                                 .exact = &s.exact,
+                                                 .mask = &mask,
+                                                 .passing = (double) n_spans / (double) s.rows.n,
+                                                 .job = &job };
+            ask(&s, &request, hits, &n);
+            assert_int_equal(n, 10);
+            for (size_t h = 0; h < n; h++) {
+                size_t row = find_row(&s.rows, hits[h].id);
+                assert_int_equal(row % steps[i], 0);
+                assert_true(fabs((double) hits[h].distance - distance_of(&s.rows, row)) <
+                            1e-4 * (1 + fabs((double) hits[h].distance)));
+            }
+            free(spans);
+            close_subject(&s);
+        }
+    qv__job_end(&job, QV_OK);
+}
+
+/* All lists are looked into: then codes with bounds, and vectors as they are, give exactly the rows in range; others give k of them. */
+static void test_ranges(void **state)
+{
+    QV_UNUSED(state);
+    qv__job job;
+
+    qv__job_begin(&job, NULL, "search", 0);
+    for (size_t t = 0; t < QV_COUNT_OF(float_tables); t++)
+        for (unsigned q = 0; q < 3; q++) {
+            subject s;
+            qv__hit hits[MOST_K];
+            double near[MOST_K], wanted[MOST_K];
+            size_t n;
+            open_subject(float_tables[t], &s);
+            set_query(&s, q);
+            plain_search(&s.rows, 1, -INFINITY, INFINITY, 60, near);
+            const qv__vector_request request = { .queries = vectors[q],
+                                                 .n = 1,
+                                                 .dim = s.rows.dim,
+                                                 .k = 10,
+                                                 .min_probes = 4,
+                                                 .ef = 300,
+                                                 .exact = &s.exact,
+                                                 .passing = 1,
+                                                 .has_lower = true,
+                                                 .has_upper = true,
+                                                 .lower = (float) ((near[19] + near[20]) / 2),
+                                                 .upper = (float) ((near[49] + near[50]) / 2),
+                                                 .job = &job };
+            size_t n_wanted =
+                plain_search(&s.rows, 1, (double) request.lower, (double) request.upper, request.k, wanted);
+            ask(&s, &request, hits, &n);
+            if (strstr(float_tables[t], "_rq") || strcmp(float_tables[t], "ivf_flat_l2") == 0)
+                expect_distances(hits, n, wanted, n_wanted);
+            assert_int_equal(n, 10);
+            for (size_t h = 0; h < n; h++)
+                assert_true(hits[h].distance >= request.lower && hits[h].distance < request.upper);
+            close_subject(&s);
+        }
+    qv__job_end(&job, QV_OK);
+}
+
+/* A query's answer depends neither on those beside it nor on threads; nothing set, most of the nearest rows are found. */
+static void test_batches(void **state)
+{
+    QV_UNUSED(state);
+
+    for (size_t t = 0; t < QV_COUNT_OF(float_tables); t++) {
+        subject s;
+        qv__hit alone[MOST_K], hits[3 * MOST_K];
+        size_t n, counts[3], common = 0;
+        double wanted[MOST_K];
+        float queries[3 * 32];
+        open_subject(float_tables[t], &s);
+        for (unsigned q = 0; q < 3; q++)
+            memcpy(queries + q * 32, vectors[q], 32 * sizeof(float));
+        for (unsigned threads = 1; threads <= 3; threads++) {
+            qv__job job;
+            qv_job options = QV_JOB_INIT;
+            options.threads = threads;
+            qv__job_begin(&job, &options, "search", 0);
+            qv__vector_request request = { .queries = queries, .n = 3, .dim = 32, .k = 10, .passing = 1, .job = &job };
+            ask(&s, &request, hits, counts);
+            request.n = 1;
+            for (unsigned q = 0; q < 3; q++) {
+                request.queries = queries + q * 32;
+                ask(&s, &request, alone, &n);
+                assert_int_equal(n, counts[q]);
+                for (size_t i = 0; i < n; i++) {
+                    assert_true(alone[i].distance == hits[q * MOST_K + i].distance);
+                    assert_int_equal(alone[i].id, hits[q * MOST_K + i].id);
+                }
+            }
+            qv__job_end(&job, QV_OK);
+        }
+        for (unsigned q = 0; q < 3; q++) {
+            qv__job job;
+            qv__job_begin(&job, NULL, "search", 0);
+            const qv__vector_request request = {
+                .queries = queries + q * 32, .n = 1, .dim = 32, .k = 10, .exact = &s.exact, .passing = 1, .job = &job
+            };
+            set_query(&s, q);
+            plain_search(&s.rows, 1, -INFINITY, INFINITY, 10, wanted);
+            ask(&s, &request, alone, &n);
+            for (size_t i = 0; i < n; i++)
+                common += (double) alone[i].distance <= wanted[9] + 1e-4 * (1 + fabs(wanted[9]));
+            qv__job_end(&job, QV_OK);
+        }
+        if (common < 24)
+            print_error("%s: %zu of 30\n", float_tables[t], common);
+        assert_true(common >= 24);
+        close_subject(&s);
+    }
+}
+
+/* Under cosine a query without direction matches nothing. */
+static void test_zero_query(void **state)
+{
+    QV_UNUSED(state);
+    static const float zeros[32];
+    subject s;
+    qv__hit hits[MOST_K];
+    size_t n;
+    qv__job job;
+
+    qv__job_begin(&job, NULL, "search", 0);
+    open_subject("ivf_rq9_cosine", &s);
+    const qv__vector_request request = { .queries = zeros, .n = 1, .dim = 32, .k = 10, .passing = 1, .job = &job };
+    ask(&s, &request, hits, &n);
+    assert_int_equal(n, 0);
+    close_subject(&s);
+    qv__job_end(&job, QV_OK);
+}
+
+/* An index that does not fit says why. */
+static void test_reasons(void **state)
+{
+    QV_UNUSED(state);
+    subject s;
+    qv__vector_plan *plan;
+    const char *reason;
+
+    open_subject("ivf_pq_l2", &s);
+    const qv__schema *schema = qv__snapshot_schema(s.snapshot);
+    int32_t id = schema->fields[qv__schema_find(schema, "vec")].id;
+    QVT_OK(qv__vector_plan_new(s.snapshot, id, NULL, QV_METRIC_DOT, 32, &plan, &reason, &err));
+    assert_null(plan);
+    assert_non_null(strstr(reason, "another metric"));
+    QVT_OK(qv__vector_plan_new(s.snapshot, id, NULL, QV_METRIC_L2, 31, &plan, &reason, &err));
+    assert_null(plan);
+    assert_non_null(strstr(reason, "another dimension"));
+    QVT_OK(qv__vector_plan_new(s.snapshot, id, "no_such", QV_METRIC_L2, 32, &plan, &reason, &err));
+    assert_null(plan);
+    assert_non_null(strstr(reason, "of that name"));
+    QVT_OK(qv__vector_plan_new(s.snapshot, id + 1000, NULL, QV_METRIC_L2, 32, &plan, &reason, &err));
+    assert_null(plan);
+    close_subject(&s);
+}
+
 /* ------------------------------------------------------------------ care */
 
 static void on_problem(void *ctx, const char *object, const char *what)
@@ -368,6 +643,9 @@ static void test_care(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_answers), cmocka_unit_test(test_care) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_answers),    cmocka_unit_test(test_masks),
+                                        cmocka_unit_test(test_ranges),     cmocka_unit_test(test_batches),
+                                        cmocka_unit_test(test_zero_query), cmocka_unit_test(test_reasons),
+                                        cmocka_unit_test(test_care) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
