@@ -9,37 +9,44 @@
 
 /* ------------------------------------------------------------------ reading */
 
-static const qv__vector_kind *kind_of(const Lance__Index__VectorIndexDetails *d)
-{
-    bool has_graph = d->hnsw != NULL;
-
-    if (d->pq)
-        return qv__vector_kind_made_of(QV_CODE_PQ, has_graph);
-    if (d->sq)
-        return qv__vector_kind_made_of(QV_CODE_SQ, has_graph);
-    if (d->rq)
-        return qv__vector_kind_made_of(QV_CODE_RQ, has_graph);
-    return d->flat ? qv__vector_kind_made_of(QV_CODE_FLAT, has_graph) : NULL;
-}
+enum { TARGET_PARTITION_SIZE = 2, HNSW = 3, PQ = 4, SQ = 5, RQ = 6, FLAT = 8, KNOWN_FIELDS = 9 };
 
 typedef struct told {
     const qv__vector_kind *kind;
     uint64_t target_partition_size;
 } told;
 
+static const qv__vector_kind *kind_of(const bool has[KNOWN_FIELDS])
+{
+    static const struct {
+        int field;
+        qv__code_kind code;
+    } codes[] = { { PQ, QV_CODE_PQ }, { SQ, QV_CODE_SQ }, { RQ, QV_CODE_RQ }, { FLAT, QV_CODE_FLAT } };
+
+    for (size_t i = 0; i < QV_COUNT_OF(codes); i++)
+        if (has[codes[i].field])
+            return qv__vector_kind_made_of(codes[i].code, has[HNSW]);
+    return NULL;
+}
+
+/* Every look at the indices of a version comes by here: no memory is asked for, and so nothing is unknown for want of it. */
 static told read_details(const uint8_t *bytes, size_t len)
 {
+    bool has[KNOWN_FIELDS] = { false };
     told out = { NULL, 0 };
-    ProtobufCMessage *message;
-    qv__arena arena;
+    qv__wire wire = { bytes, bytes ? bytes + len : NULL };
+    qv__wire_field field;
 
-    qv__arena_init(&arena, qv__message_limit(len));
-    if (qv__message_unpack(&lance__index__vector_index_details__descriptor, bytes, len, &arena, &message, NULL) ==
-        QV_OK) {
-        const Lance__Index__VectorIndexDetails *d = (const Lance__Index__VectorIndexDetails *) message;
-        out = (told){ kind_of(d), d->target_partition_size };
+    while (wire.at < wire.end) {
+        if (!qv__wire_next(&wire, &field))
+            return (told){ NULL, 0 };
+        if (field.number >= KNOWN_FIELDS)
+            continue;
+        has[field.number] |= field.type == QV_WIRE_BYTES;
+        if (field.number == TARGET_PARTITION_SIZE && field.type == QV_WIRE_NUMBER)
+            out.target_partition_size = field.value;
     }
-    qv__arena_reset(&arena);
+    out.kind = kind_of(has);
     return out;
 }
 
