@@ -199,13 +199,21 @@ static qv_status array_over(const qv__type *type, qv__bytes bytes, int64_t n, qv
     return st;
 }
 
-static qv_status take_array(const qv__type *type, qv__buffer *buffer, int64_t n, qv__array **out, qv_error *err)
+/* An empty buffer has no block to own. */
+static qv_status take_bytes(qv__buffer *buffer, qv__bytes *out, qv_error *err)
 {
-    qv__bytes bytes;
     size_t len = buffer->len;
     uint8_t *block = qv__buffer_detach(buffer, NULL);
 
-    QV_TRY(qv__bytes_adopt(block, len, &bytes, err));
+    *out = (qv__bytes){ 0 };
+    return block ? qv__bytes_adopt(block, len, out, err) : QV_OK;
+}
+
+static qv_status take_array(const qv__type *type, qv__buffer *buffer, int64_t n, qv__array **out, qv_error *err)
+{
+    qv__bytes bytes;
+
+    QV_TRY(take_bytes(buffer, &bytes, err));
     return array_over(type, bytes, n, out, err);
 }
 
@@ -284,13 +292,13 @@ static qv_status put_graph_batch(qv__list_writer *w, graph_batch *b, qv_error *e
     qv__array *columns[3] = { NULL };
     qv__bytes offsets = { 0 }, neighbours = { 0 }, zeros = { 0 };
     const qv__field *fields = w->index_schema->fields;
-    size_t len = b->neighbours.len, offsets_len = b->offsets.len;
+    size_t len = b->neighbours.len;
     uint8_t *bytes;
 
     QV_CHECK(qv__bytes_new(len, &zeros, &bytes, err));
     memset(bytes, 0, len);
-    QV_CHECK(qv__bytes_adopt(qv__buffer_detach(&b->offsets, NULL), offsets_len, &offsets, err));
-    QV_CHECK(qv__bytes_adopt(qv__buffer_detach(&b->neighbours, NULL), len, &neighbours, err));
+    QV_CHECK(take_bytes(&b->offsets, &offsets, err));
+    QV_CHECK(take_bytes(&b->neighbours, &neighbours, err));
     QV_CHECK(take_array(fields[0].type, &b->ids, b->n, &columns[0], err));
     QV_CHECK(number_list(fields[1].type, offsets, neighbours, b->n, (int64_t) (len / 4), &columns[1], err));
     QV_CHECK(number_list(fields[2].type, offsets, zeros, b->n, (int64_t) (len / 4), &columns[2], err));
