@@ -97,6 +97,17 @@ done:
     return st;
 }
 
+/* Files that were never finished: no listing shows them. */
+static qv_status sweep_uploads_of(qv__cleaning *c, const char *folder, qv_error *err)
+{
+    int64_t before_ns = c->options->delete_unverified ? c->now_ns : c->now_ns - QV_SAFE_AGE_NS;
+    uint64_t bytes = 0;
+
+    QV_TRY(qv__store_sweep(c->table, folder, before_ns, &bytes, err));
+    c->result.bytes_removed += bytes;
+    return QV_OK;
+}
+
 /* ------------------------------------------------------------------ folders: of an index, of the blobs of a data file */
 
 typedef struct contents {
@@ -137,9 +148,10 @@ static qv_status look_at_folder(void *ctx, const char *name, uint64_t size, bool
     if (qv__name_set_has(&s->c->kept, key))
         return QV_OK;
     QV_TRY(qv__store_list(s->c->table, path, count_file, &k, err));
-    bool goes = k.files && (s->c->options->delete_unverified || qv__name_set_has(&s->c->dropped, key) || !k.is_young);
+    /* without files it is of a build that has just begun, or of one that was killed then */
+    bool goes = s->c->options->delete_unverified || (k.files && (qv__name_set_has(&s->c->dropped, key) || !k.is_young));
     if (!goes)
-        return QV_OK;
+        return sweep_uploads_of(s->c, path, err);
     QV_TRY(qv__store_delete_tree(s->c->table, path, err));
     *s->n_removed += k.files;
     s->c->result.bytes_removed += k.bytes;
@@ -162,13 +174,9 @@ static qv_status sweep_uploads(qv__cleaning *c, qv_error *err)
     static const char *const folders[] = {
         "data", QV_VERSIONS_FOLDER, QV_TRANSACTIONS_FOLDER, QV_DELETIONS_FOLDER, QV_TAGS_FOLDER, QV_BRANCHES_FOLDER
     };
-    int64_t before_ns = c->options->delete_unverified ? c->now_ns : c->now_ns - QV_SAFE_AGE_NS;
 
-    for (size_t i = 0; i < QV_COUNT_OF(folders); i++) {
-        uint64_t bytes = 0;
-        QV_TRY(qv__store_sweep(c->table, folders[i], before_ns, &bytes, err));
-        c->result.bytes_removed += bytes;
-    }
+    for (size_t i = 0; i < QV_COUNT_OF(folders); i++)
+        QV_TRY(sweep_uploads_of(c, folders[i], err));
     return QV_OK;
 }
 
