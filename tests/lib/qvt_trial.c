@@ -53,7 +53,23 @@ static void expect_blocks(const char *what, uint64_t n, size_t before)
 
 uint64_t qvt_fail_each(qvt_fault fault, const qvt_trial *trial, void *ctx)
 {
-    for (uint64_t n = 0;; n++) {
+    return qvt_fail_every(fault, 1, trial, ctx);
+}
+
+uint64_t qvt_fail_every(qvt_fault fault, uint64_t stride, const qvt_trial *trial, void *ctx)
+{
+    static qvt_rng rng;
+    const char *wanted = getenv("QVT_STRIDE");
+    uint64_t first = 0;
+
+    if (wanted)
+        stride = strtoull(wanted, NULL, 10);
+    if (stride > 1) {
+        if (!rng.state)
+            rng = qvt_rng_seeded();
+        first = qvt_rng_below(&rng, stride);
+    }
+    for (uint64_t n = first;; n += stride) {
         size_t before = qv_memory().live_blocks;
         qv_error err = { .status = QV_OK };
 
@@ -71,7 +87,7 @@ uint64_t qvt_fail_each(qvt_fault fault, const qvt_trial *trial, void *ctx)
         trial->check(ctx, st);
         expect_blocks("fault", n, before);
         if (!fired) {
-            assert_true(n > 0);
+            assert_true(n > 0 || stride > 1);
             return n;
         }
     }

@@ -40,6 +40,9 @@ typedef struct qvt_trial {
 
 /* Returns how many points failed; the test fails when there was none. */
 uint64_t qvt_fail_each(qvt_fault fault, const qvt_trial *trial, void *ctx);
+/* Where there are thousands of points: every stride-th, from a first one that differs from run to run (QVT_SEED sets it). QVT_STRIDE from the
+ * environment replaces the stride: 1 for all of them. */
+uint64_t qvt_fail_every(qvt_fault fault, uint64_t stride, const qvt_trial *trial, void *ctx);
 /* All four kinds in turn. */
 void qvt_fail_each_kind(const qvt_trial *trial, void *ctx);
 

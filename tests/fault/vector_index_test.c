@@ -1,0 +1,38 @@
+/* Vector indices made, searched, extended, merged, moved and dropped with each allocation and each storage operation failed in turn: the table
+ * has the index of before or of after, nothing lies about, and no answer is wrong. */
+#include "qvt_vector_index.h"
+
+static const qvt_trial trial = { qvt_vector_index_prepare, qvt_vector_index_run, qvt_vector_index_check, true };
+
+static void torture(qv_index_kind kind, qvt_vector_act first, qvt_vector_act last, bool stable)
+{
+    static qvt_vector_index x;
+
+    for (int act = first; act <= (int) last; act++) {
+        x = (qvt_vector_index){ .act = (qvt_vector_act) act, .kind = kind, .rows = 240, .dim = 8, .stable = stable };
+        for (int fault = QVT_ALLOC; fault <= QVT_SHORT; fault++) {
+            if (fault >= QVT_NOSPACE && (act == QVT_INDEX_SEARCH || act == QVT_INDEX_SEARCH_FILTER))
+                break;
+            qvt_fail_every((qvt_fault) fault, fault == QVT_ALLOC ? 61 : fault == QVT_IO ? 9 : 3, &trial, &x);
+        }
+        free(x.values);
+    }
+}
+
+static void lists(void **state)
+{
+    QV_UNUSED(state);
+    torture(QV_INDEX_IVF_PQ, QVT_INDEX_CREATE, QVT_INDEX_DROP, false);
+}
+
+static void graphs(void **state)
+{
+    QV_UNUSED(state);
+    torture(QV_INDEX_IVF_HNSW_SQ, QVT_INDEX_CREATE, QVT_INDEX_COMPACT, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(lists), cmocka_unit_test(graphs) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
