@@ -121,7 +121,8 @@ static qv_status make_mask(qv__ann *ann, const qv__knn *knn, const qv__row_mask 
 
     *out = NULL;
     if (knn->matches) {
-        QV_TRY(qv__row_mask_new(ann->snapshot, covered, knn->matches, ann->by_address, &ann->mask, err));
+        if (!ann->mask)
+            QV_TRY(qv__row_mask_new(ann->snapshot, covered, knn->matches, ann->by_address, &ann->mask, err));
         *out = ann->mask;
         return QV_OK;
     }
@@ -131,11 +132,36 @@ static qv_status make_mask(qv__ann *ann, const qv__knn *knn, const qv__row_mask 
                : qv__row_mask_of(ann->snapshot, covered, ann->by_address, out, err);
 }
 
-static qv_status ask(qv__ann *ann, const qv__knn *knn, size_t k, bool exactly, qv__hit **hits, size_t *width,
-                     size_t **counts, qv_error *err)
+/* What the index gave: width slots per query, of which counts are used. */
+typedef struct given {
+    qv__hit *hits;
+    size_t *counts;
+    size_t width;
+} given;
+
+static void given_clear(given *g)
+{
+    qv__free(g->hits);
+    qv__free(g->counts);
+    *g = (given){ 0 };
+}
+
+static void count(qv__vector_counters *all, const qv__vector_counters *some)
+{
+    all->probes += some->probes;
+    all->lists += some->lists;
+    all->rows += some->rows;
+    all->offered += some->offered;
+    all->measured += some->measured;
+    all->bytes += some->bytes;
+}
+
+static qv_status ask(qv__ann *ann, const qv__knn *knn, size_t k, uint32_t max_probes, bool exactly, given *out,
+                     qv_error *err)
 {
     const qv_search_options *o = ann->options;
     const qv__row_mask *mask;
+    qv__vector_counters spent = { 0 };
 
     QV_TRY(make_mask(ann, knn, &mask, err));
     qv__vector_request request = { .queries = ann->queries,
@@ -144,7 +170,7 @@ static qv_status ask(qv__ann *ann, const qv__knn *knn, size_t k, bool exactly, q
                                    .k = k,
                                    .refine_factor = exactly ? o->refine_factor : 0,
                                    .min_probes = o->min_probes,
-                                   .max_probes = o->max_probes,
+                                   .max_probes = max_probes,
                                    .ef = o->ef,
                                    .mode = o->approx_mode,
                                    .exact = exactly ? &ann->measure.exact : NULL,
@@ -153,7 +179,8 @@ static qv_status ask(qv__ann *ann, const qv__knn *knn, size_t k, bool exactly, q
                                    .has_lower = o->has_lower && !ann->column->is_multi,
                                    .lower = o->lower_bound,
                                    .job = knn->job };
-    QV_TRY(qv__vector_search(ann->plan, &request, hits, width, counts, &ann->counters, err));
+    QV_TRY(qv__vector_search(ann->plan, &request, &out->hits, &out->width, &out->counts, &spent, err));
+    count(&ann->counters, &spent);
     return qv__measure_status(&ann->measure, err);
 }
 
@@ -220,24 +247,44 @@ static size_t expected(const qv__ann *ann, const qv__knn *knn)
     return (size_t) (knn->matches ? n : QV_MIN(n, qv__vector_plan_rows(ann->plan)));
 }
 
+static bool gives_fewer(const qv__ann *ann, const qv__knn *knn, const given *g)
+{
+    for (size_t q = 0; q < knn->n_queries; q++)
+        if (g->counts[q] < expected(ann, knn))
+            return true;
+    return false;
+}
+
+/* Where the lists that the caller allows hold too few rows, more lists are looked at. */
+static qv_status ask_for_all(qv__ann *ann, const qv__knn *knn, bool exactly, given *out, qv_error *err)
+{
+    uint32_t max_probes = ann->options->max_probes;
+
+    QV_TRY(ask(ann, knn, knn->keep, max_probes, exactly, out, err));
+    if (max_probes == 0 || !gives_fewer(ann, knn, out))
+        return QV_OK;
+    given_clear(out);
+    return ask(ann, knn, knn->keep, 0, exactly, out, err);
+}
+
 static qv_status search_vectors(qv__ann *ann, qv__knn *knn, qv_error *err)
 {
     qv_status st = QV_OK;
     bool exactly = !ann->options->no_refine;
-    size_t *counts = NULL, width, pushed;
-    qv__hit *hits = NULL;
+    size_t pushed;
+    given g = { 0 };
 
-    QV_CHECK(ask(ann, knn, knn->keep, exactly, &hits, &width, &counts, err));
+    QV_CHECK(ask_for_all(ann, knn, exactly, &g, err));
     for (size_t q = 0; q < knn->n_queries; q++) {
-        size_t n = QV_MIN(counts[q], knn->keep);
+        qv__hit *hits = g.hits + q * g.width;
+        size_t n = QV_MIN(g.counts[q], knn->keep);
         if (!exactly && ann->uncovered > 0)
-            QV_CHECK(measure_hits(ann, q, hits + q * width, n, err));
-        QV_CHECK(push(ann, hits + q * width, n, &pushed, &knn->topks[q], err));
+            QV_CHECK(measure_hits(ann, q, hits, n, err));
+        QV_CHECK(push(ann, hits, n, &pushed, &knn->topks[q], err));
         ann->is_short = ann->is_short || pushed < expected(ann, knn);
     }
 done:
-    qv__free(hits);
-    qv__free(counts);
+    given_clear(&g);
     return st;
 }
 
@@ -267,18 +314,17 @@ static size_t unite(qv__hit *hits, size_t width, const size_t *counts, size_t n_
 static qv_status search_lists(qv__ann *ann, qv__knn *knn, qv_error *err)
 {
     qv_status st = QV_OK;
-    size_t *counts = NULL, width, pushed;
     uint64_t wanted = QV_MIN((uint64_t) knn->keep * OVERFETCH, qv__vector_plan_rows(ann->plan));
-    qv__hit *hits = NULL;
+    size_t pushed;
+    given g = { 0 };
 
-    QV_CHECK(ask(ann, knn, (size_t) wanted, false, &hits, &width, &counts, err));
-    size_t n = unite(hits, width, counts, ann->n_queries);
-    QV_CHECK(measure_hits(ann, 0, hits, n, err));
-    QV_CHECK(push(ann, hits, n, &pushed, knn->topks, err));
+    QV_CHECK(ask(ann, knn, (size_t) wanted, ann->options->max_probes, false, &g, err));
+    size_t n = unite(g.hits, g.width, g.counts, ann->n_queries);
+    QV_CHECK(measure_hits(ann, 0, g.hits, n, err));
+    QV_CHECK(push(ann, g.hits, n, &pushed, knn->topks, err));
     ann->is_short = pushed < expected(ann, knn) || ann->options->has_lower;
 done:
-    qv__free(hits);
-    qv__free(counts);
+    given_clear(&g);
     return st;
 }
 

@@ -163,6 +163,19 @@ static void same_as_exact(void **state)
 
 /* ------------------------------------------------------------------ what callers ask for */
 
+static char *explain(qv__snapshot *s, const qv_vectors *queries, const qv_search_options *options, qv_plan_mode mode)
+{
+    qv_error err;
+    qv__buffer out;
+
+    qv__buffer_init(&out, 20000);
+    QVT_OK(qv__explain_search(s, queries, options, mode, false, &out, &err));
+    QVT_OK(qv__buffer_append_zeros(&out, 1, &err));
+    char *text = strdup((const char *) out.data);
+    qv__buffer_free(&out);
+    return text;
+}
+
 /* Without refinement distances are the index's; beside scanned rows they are true. */
 static void estimates(void **state)
 {
@@ -195,6 +208,39 @@ static void estimates(void **state)
                         ((const float *) qv__array_values(exact->children[first + 1]))[i] * (round % 4 ? 2 : 1));
         qv__array_unref(exact);
         qv__array_unref(found);
+        qv__snapshot_unref(t.s);
+    }
+    fake_vector_index = (fake_vectors){ 0 };
+}
+
+/* Few probes that find too little are followed by all of them before all rows are scanned. */
+static void widened(void **state)
+{
+    qvt_rng rng = qvt_rng_seeded();
+    trial t;
+    QV_UNUSED(state);
+
+    for (int round = 0; round < 2; round++) {
+        t.s = vector_table(&rng, 4, 300, 0.2, false);
+        fake_vector_index = (fake_vectors){
+            .exists = true, .metric = QV_METRIC_L2, .uncovered = 1, .estimate = 1, .most = 2, .widens = round == 0
+        };
+        choose(&rng, &t);
+        t.options = (qv_search_options) QV_SEARCH_OPTIONS_INIT;
+        t.options.vector_column = "v";
+        t.options.max_probes = 1;
+        t.options.columns = columns;
+        t.options.n_columns = 3;
+        qv__array *found = search(t.s, &t.queries, &t.options);
+        assert_int_equal(fake_vector_index.searches, 2);
+        char *text = explain(t.s, &t.queries, &t.options, QV_PLAN_ANALYZE);
+        assert_int_equal(strstr(text, "then all rows") == NULL, round == 0);
+        free(text);
+        t.options.bypass_vector_index = true;
+        qv__array *exact = search(t.s, &t.queries, &t.options);
+        same_answer(t.s, found, exact);
+        qv__array_unref(found);
+        qv__array_unref(exact);
         qv__snapshot_unref(t.s);
     }
     fake_vector_index = (fake_vectors){ 0 };
@@ -234,19 +280,6 @@ static void fast_searches(void **state)
         qv__snapshot_unref(t.s);
     }
     fake_vector_index = (fake_vectors){ 0 };
-}
-
-static char *explain(qv__snapshot *s, const qv_vectors *queries, const qv_search_options *options, qv_plan_mode mode)
-{
-    qv_error err;
-    qv__buffer out;
-
-    qv__buffer_init(&out, 20000);
-    QVT_OK(qv__explain_search(s, queries, options, mode, false, &out, &err));
-    QVT_OK(qv__buffer_append_zeros(&out, 1, &err));
-    char *text = strdup((const char *) out.data);
-    qv__buffer_free(&out);
-    return text;
 }
 
 static void expect(qv__snapshot *s, const qv_vectors *queries, const qv_search_options *options, qv_plan_mode mode,
@@ -443,7 +476,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_as_exact), cmocka_unit_test(estimates), cmocka_unit_test(fast_searches),
         cmocka_unit_test(explained),     cmocka_unit_test(failures),  cmocka_unit_test(damaged),
-        cmocka_unit_test(lists),
+        cmocka_unit_test(lists),         cmocka_unit_test(widened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@ typedef struct fake_vectors {
     unsigned uncovered; /* fragments whose index leaves this remainder by 3 are not covered; 3: all are */
     bool stale;         /* stores rows of other fragments, too */
     size_t most;        /* rows given per query; 0: no limit */
+    bool widens;        /* but only as long as probes are limited */
     float estimate;     /* what estimates are multiplied with */
     qv_status failure;  /* of a search */
     unsigned searches;  /* counted */
@@ -197,7 +198,7 @@ qv_status qv__vector_search(const qv__vector_plan *plan, const qv__vector_reques
         }
         qsort(all, kept, sizeof *all, fake_by_distance);
         kept = QV_MIN(kept, request->k);
-        if (fake_vector_index.most)
+        if (fake_vector_index.most && (!fake_vector_index.widens || request->max_probes))
             kept = QV_MIN(kept, fake_vector_index.most);
         memcpy(*hits + q * request->k, all, kept * sizeof *all);
         (*counts)[q] = kept;
