@@ -11,7 +11,6 @@
 #define HNSW_M          20
 #define HNSW_EF         150
 #define RQ_BITS         5
-#define PQ_BITS         4
 #define SAMPLE_RATE     64    /* rows per centroid */
 #define FEW_ROWS        10000 /* with fewer, vectors as they are cost nothing worth saving */
 
@@ -127,29 +126,21 @@ static qv_status check_graph(const qv__build_order *o, const qv_index_options *o
 
 /* ------------------------------------------------------------------ codes */
 
-/* Sub-vectors of two values with 4 bits; where the dimension does not allow that, of one value (4 bits need an even number of them), and of an
- * odd dimension the shortest that divide it, with 8 bits. */
+/* The longest sub-vectors of at most `most` values that divide the dimension into an even number of them (4 bits), or into any (8). */
+static unsigned count_sub_vectors(size_t dim, size_t most, bool is_even)
+{
+    for (size_t width = most; width > 1; width--)
+        if (dim % width == 0 && (!is_even || dim / width % 2 == 0))
+            return (unsigned) (dim / width);
+    return (unsigned) dim;
+}
+
+/* 2 bits per value either way: 8 bits for four values lose less than 4 bits for two. */
 static void choose_pq(qv__build_order *o, const qv_index_options *options)
 {
-    size_t dim = o->shape.dim;
-
-    o->pq_m = options->num_sub_vectors;
-    o->bits = options->num_bits;
-    if (o->pq_m) {
-        if (!o->bits)
-            o->bits = o->pq_m % 2 ? 8 : 0;
-        return;
-    }
-    if (o->bits == 8 || dim % 2) {
-        size_t width = dim % 4 == 0 ? 4 : dim % 2 == 0 ? 2 : 3;
-        while (width < dim && dim % width)
-            width += 2;
-        o->bits = 8;
-        o->pq_m = (unsigned) (width <= 8 && width < dim ? dim / width : dim);
-        return;
-    }
-    o->bits = PQ_BITS;
-    o->pq_m = (unsigned) (dim % 4 == 0 ? dim / 2 : dim);
+    o->bits = options->num_bits ? options->num_bits : 8;
+    o->pq_m = options->num_sub_vectors ? options->num_sub_vectors
+                                       : count_sub_vectors(o->shape.dim, o->bits / 2, o->bits == 4);
 }
 
 static void choose_codes(qv__build_order *o, const qv_index_options *options)

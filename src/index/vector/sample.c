@@ -193,14 +193,13 @@ static qv_status train_pq(const qv__build_order *order, const qv__vector_sample 
 {
     qv_status st = QV_OK;
     float *rows = NULL;
-    unsigned bits = order->bits ? order->bits : sample->n < PQ_TRAIN_RATE ? 4 : 8;
     const qv__pq_options options = { .m = order->pq_m,
-                                     .bits = bits,
+                                     .bits = order->bits,
                                      .iterations = order->iterations,
                                      .seed = order->seed,
                                      .threads = qv__job_threads(order->job),
                                      .job = order->job };
-    size_t words = (size_t) 1 << bits, n = QV_MIN(sample->n, QV_MIN(words * PQ_TRAIN_RATE, CODE_SAMPLE));
+    size_t words = (size_t) 1 << order->bits, n = QV_MIN(sample->n, QV_MIN(words * PQ_TRAIN_RATE, CODE_SAMPLE));
 
     n = QV_MAX(n, words); /* of fewer rows some are taken more than once */
     QV_CHECK(spread_rows(order, sample, n, &rows, err));
