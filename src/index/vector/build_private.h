@@ -1,4 +1,4 @@
-/* What the files shared share that build and merge vector indices: rows on their way from a source into lists. */
+/* What the files share that build and merge vector indices: rows on their way from a source into lists. */
 #ifndef QV_INDEX_VECTOR_BUILD_PRIVATE_H
 #define QV_INDEX_VECTOR_BUILD_PRIVATE_H
 
@@ -29,7 +29,7 @@ typedef struct qv__build_order {
     uint32_t n_lists;      /* 0: by the number of vectors */
     uint64_t list_rows;    /* as said; 0: not said */
     uint32_t sample_rate, iterations;
-    unsigned pq_m, bits; /* bits 0: chosen by the number of vectors (PQ) */
+    unsigned pq_m, bits;
     uint32_t hnsw_m, hnsw_ef_construction;
     qv__job *job;
 } qv__build_order;

@@ -8,10 +8,14 @@
 
 static const uint32_t efs[QV_TUNE_EFS] = { 10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512 };
 
-/* Whose estimates are bounds needs no refine factor: the rows that matter are measured in any case. */
+/* FLAT measures at once, RaBitQ every row within its bounds: they need no refine factor, and so no estimates. */
 bool qv__tuner_needs_estimates(const qv__tuner *t)
 {
-    return t->model->kind->has_graph || !t->model->quantizer->class->has_bounds;
+    const qv__vector_kind *kind = t->model->kind;
+
+    if (kind->has_graph)
+        return true;
+    return kind->code != QV_CODE_FLAT && (kind->code != QV_CODE_RQ || !t->model->quantizer->class->has_bounds);
 }
 
 void qv__tuner_lists_clear(qv__tuner *t)
