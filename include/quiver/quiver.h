@@ -677,7 +677,7 @@ typedef struct qv_index_options {
             QV_METRIC_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                        \
     }
 /* Nested columns by dotted path. QV_NOT_FOUND: no such column, with the known ones.  QV_INVALID: a type that the kind cannot
- * index. */
+ * index. Vectors that are null, not finite, or (but for cosine) longer than 1e18 are in no index; by dot they are not found through one. */
 QV_API qv_status qv_table_create_index(qv_table *table, const char *column, const qv_index_options *options,
                                        qv_error *err);
 QV_API qv_status qv_table_drop_index(qv_table *table, const char *name, qv_error *err); /* QV_NOT_FOUND */

@@ -72,6 +72,21 @@ static qv_status make_queries(qv__ann *ann, const qv__knn *knn, const qv_vectors
                                             : float_queries(queries, &ann->queries, err);
 }
 
+/* Rows that no index has for their length could be the nearest of such a query. */
+static bool has_long_query(const qv__ann *ann, const qv__knn *knn)
+{
+    const float *values = ann->queries;
+
+    for (size_t q = 0; knn->metric == QV_METRIC_L2 && q < ann->n_queries; q++) {
+        double square = 0;
+        for (size_t i = q * ann->column->dim; i < (q + 1) * ann->column->dim; i++)
+            square += (double) values[i] * (double) values[i];
+        if (square > QV_INDEXED_QUERY)
+            return true;
+    }
+    return false;
+}
+
 static void count_covered(qv__ann *ann, const qv__knn *knn)
 {
     const bool *covered = qv__vector_plan_covered(ann->plan);
@@ -110,6 +125,10 @@ qv_status qv__ann_choose(qv__ann *ann, const qv__knn *knn, const qv_vectors *que
         return QV_OK;
     ann->by_address = qv__vector_plan_by_address(ann->plan) || !qv__snapshot_has_stable_row_ids(ann->snapshot);
     QV_TRY(make_queries(ann, knn, queries, err));
+    if (has_long_query(ann, knn)) {
+        ann->reason = "the query is too long for what an index can tell";
+        return QV_OK;
+    }
     return qv__measure_init(&ann->measure, ann->snapshot, ann->column, knn->distance, knn->n_vectors, ann->by_address,
                             err);
 }
@@ -267,6 +286,14 @@ static qv_status ask_for_all(qv__ann *ann, const qv__knn *knn, bool exactly, giv
     return ask(ann, knn, knn->keep, 0, exactly, out, err);
 }
 
+/* Could rows that the index does not have for their length be among the nearest? */
+static bool misses_long_rows(const qv__ann *ann, const qv__knn *knn, const qv__hit *hits, size_t n)
+{
+    if (n < QV_MIN(ann->passing, knn->keep))
+        return knn->metric != QV_METRIC_COSINE && qv__vector_plan_rows(ann->plan) < ann->passing;
+    return knn->metric == QV_METRIC_L2 && n && !(hits[n - 1].distance < QV_INDEXED_FOUND);
+}
+
 static qv_status search_vectors(qv__ann *ann, qv__knn *knn, qv_error *err)
 {
     qv_status st = QV_OK;
@@ -281,7 +308,7 @@ static qv_status search_vectors(qv__ann *ann, qv__knn *knn, qv_error *err)
         if (!exactly && ann->uncovered > 0)
             QV_CHECK(measure_hits(ann, q, hits, n, err));
         QV_CHECK(push(ann, hits, n, &pushed, &knn->topks[q], err));
-        ann->is_short = ann->is_short || pushed < expected(ann, knn);
+        ann->is_short = ann->is_short || pushed < expected(ann, knn) || misses_long_rows(ann, knn, hits, n);
     }
 done:
     given_clear(&g);

@@ -171,11 +171,9 @@ static bool finish_row(float *row, size_t dim, qv_metric metric)
 
     if (!(squares > 1e-30 && squares < 1e30)) /* what float32 cannot tell */
         squares = exact_sum_of_squares(row, dim);
-    if (!isfinite(squares))
-        return false;
     if (metric != QV_METRIC_COSINE)
-        return true;
-    if (squares == 0)
+        return squares <= QV_INDEXED_SQUARE;
+    if (!isfinite(squares) || squares == 0)
         return false;
     double factor = 1 / sqrt(squares);
     for (size_t i = 0; i < dim; i++)

@@ -12,6 +12,12 @@ extern const qv__index_method qv__vector_method, qv__ivf_flat_method, qv__ivf_sq
 /* The kind for QV_INDEX_VECTOR: by what the column holds, the metric (AUTO: the column's own), and the number of rows. */
 qv_index_kind qv__vector_choose_kind(const qv__type *type, qv_metric metric, uint64_t rows);
 
+/* Rows longer than 1e18 are in no index by l2 or dot: float32 cannot tell the squares of their distances. By l2 they are at least 8e35 from
+ * queries of up to 1e17, and so missed only by searches that find nothing nearer. */
+#define QV_INDEXED_SQUARE 1e36
+#define QV_INDEXED_QUERY  1e34
+#define QV_INDEXED_FOUND  1e35
+
 /* ------------------------------------------------------------------ which index answers */
 
 /* A vector index of a snapshot made ready to be searched: its segments opened, what each covers. Immutable; keeps the snapshot. */
