@@ -412,16 +412,17 @@ static size_t measure(const query_run *run, size_t q, qv__hit *hits, size_t n, u
     return kept;
 }
 
-/* A row that two segments hold is one row; of a multivector each vector counts. */
+/* A row that two segments hold is one row, and so is one whose id damaged files have twice: at one distance, it lies beside itself. Of a
+ * multivector each vector counts. */
 static size_t drop_repeated(const query_run *run, qv__hit *hits, size_t n)
 {
     size_t kept = 0;
 
-    if (run->plan->n < 2 || run->plan->model->is_multi)
+    if (run->plan->model->is_multi)
         return n;
     for (size_t i = 0; i < n && kept < run->width; i++) {
         bool is_repeated = false;
-        for (size_t j = 0; j < kept && !is_repeated; j++)
+        for (size_t j = run->plan->n < 2 && kept ? kept - 1 : 0; j < kept && !is_repeated; j++)
             is_repeated = hits[j].id == hits[i].id;
         if (!is_repeated)
             hits[kept++] = hits[i];
