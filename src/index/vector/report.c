@@ -93,21 +93,25 @@ qv_status qv__vector_describe(qv__segment *segment, qv__buffer *json, qv_error *
 
 /* ------------------------------------------------------------------ reading ahead */
 
+/* Pages that are mapped are read when they are touched. */
+static void touch(const void *bytes, size_t n)
+{
+    for (size_t at = 0; at < n; at += 4096)
+        (void) ((const volatile uint8_t *) bytes)[at];
+}
+
 qv_status qv__vector_prewarm(qv__segment *segment, qv_error *err)
 {
     qv__vector_segment *s = (qv__vector_segment *) segment;
     const qv__quantizer *q = s->model->quantizer;
-    volatile uint8_t touched = 0; /* pages that are mapped are read when they are touched */
 
     for (size_t i = 0; i < s->model->n_lists; i++) {
         qv__code_list list;
         const qv__hnsw *graph;
         QV_TRY(qv__vector_segment_list(s, i, &list, err));
         for (size_t c = 0; c < q->n_columns; c++)
-            for (size_t at = 0; at < list.n * q->columns[c].width; at += 4096)
-                touched ^= list.columns[c][at];
-        for (size_t at = 0; at < list.n; at += 512)
-            touched ^= (uint8_t) list.ids[at];
+            touch(list.columns[c], list.n * q->columns[c].width);
+        touch(list.ids, list.n * sizeof *list.ids);
         if (s->model->kind->has_graph)
             QV_TRY(qv__vector_segment_graph(s, i, &graph, &list, err));
     }
