@@ -242,14 +242,16 @@ done:
     return st;
 }
 
+enum { MOST_LOADS = 100 };
+
 static qv_status load_newest(qv__store *table, qv__manifest **out, qv_error *err)
 {
     qv_status st = QV_NOT_FOUND;
     uint64_t version;
     qv__names names;
 
-    /* clean-up may take the listed version away when a newer one appears meanwhile */
-    for (int attempt = 0; st == QV_NOT_FOUND && attempt < 3; attempt++) {
+    /* clean-up may take the version away that was found, when a newer one appears meanwhile */
+    for (int attempt = 0; st == QV_NOT_FOUND && attempt < MOST_LOADS; attempt++) {
         QV_TRY(qv__newest_version(table, &version, &names, err));
         if (!version)
             return qv__fail(err, QV_NOT_FOUND, "%s is not a table: no versions", qv__store_uri(table));

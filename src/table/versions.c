@@ -126,12 +126,15 @@ static uint64_t read_hint(qv__store *table)
     return version;
 }
 
+/* A listing may miss a version that was put after it began, while clean-up takes those before it: none is believed the second time. */
 static qv_status newest_listed(qv__store *table, uint64_t *version, qv__names *names, qv_error *err)
 {
     version_list list = { 0 };
     bool is_v2 = false;
 
     QV_TRY(list_versions(table, &list, err));
+    if (!list.newest)
+        QV_TRY(list_versions(table, &list, err));
     *names = QV_NAMES_V2;
     if (list.has_v1) {
         QV_TRY(exists_as(table, list.newest, QV_NAMES_V2, &is_v2, err));

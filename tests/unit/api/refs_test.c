@@ -458,7 +458,7 @@ static void verify_newest(qv_table *t)
 {
     qv_status st = QV_INVALID;
 
-    for (int attempt = 0; st != QV_OK && attempt < 20; attempt++) {
+    for (int attempt = 0; st != QV_OK && attempt < 500; attempt++) {
         QVT_OK(qv_table_checkout_latest(t, &err));
         st = qv_table_verify(t, NULL, NULL, NULL, NULL, &err);
     }
