@@ -200,11 +200,12 @@ bool qv__vector_plan_is_multi(const qv__vector_plan *plan) { return plan->model-
 /* ------------------------------------------------------------------ masks of segments */
 
 /* Files may hold rows of fragments that their entry does not name any more, and another segment may own those: with several segments each
- * is asked for rows of its own fragments alone. Row ids do not tell their fragment; there the better of two hits is kept. */
+ * is asked for rows of its own fragments alone. Row ids do not tell their fragment; those that live in the fragments are gathered. */
 typedef struct own_mask {
     qv__key_mask mask;
     qv__key_span *spans;
     size_t n, capacity;
+    uint8_t *bits; /* of row ids */
 } own_mask;
 
 static qv_status add_span(own_mask *own, uint64_t first, uint64_t n, const uint8_t *bits, qv_error *err)
@@ -235,15 +236,54 @@ static qv_status own_spans(const qv__vector_plan *plan, const bool *covered, con
     return QV_OK;
 }
 
+static qv_status largest_id(const qv__vector_plan *plan, const bool *covered, uint64_t *out, qv_error *err)
+{
+    const uint64_t *ids;
+
+    *out = 0;
+    for (size_t f = 0; f < qv__snapshot_n_fragments(plan->snapshot); f++) {
+        if (!covered[f])
+            continue;
+        QV_TRY(qv__snapshot_row_id_array(plan->snapshot, f, &ids, err));
+        for (uint64_t i = 0; i < qv__snapshot_fragment(plan->snapshot, f)->physical_rows; i++)
+            *out = QV_MAX(*out, ids[i]);
+    }
+    return QV_OK;
+}
+
+/* A moved row leaves its id, deleted, in the fragment where it was. */
+static qv_status own_ids(const qv__vector_plan *plan, const bool *covered, const qv__key_mask *mask, own_mask *own,
+                         qv_error *err)
+{
+    const uint64_t *ids;
+    const uint32_t *deleted;
+    const uint8_t *live;
+    uint64_t largest;
+    size_t n_deleted, hint = 0;
+
+    QV_TRY(largest_id(plan, covered, &largest, err));
+    QV_TRY(QV_NEW(&own->bits, qv__bitmap_bytes((size_t) largest + 1), err));
+    for (size_t f = 0; f < qv__snapshot_n_fragments(plan->snapshot); f++) {
+        if (!covered[f])
+            continue;
+        QV_TRY(qv__snapshot_row_id_array(plan->snapshot, f, &ids, err));
+        QV_TRY(qv__snapshot_deletions(plan->snapshot, f, &deleted, &n_deleted, &live, err));
+        for (uint64_t i = 0; i < qv__snapshot_fragment(plan->snapshot, f)->physical_rows; i++)
+            if ((!live || qv__bit_get(live, i)) && qv__key_mask_has(mask, ids[i], &hint))
+                qv__bit_set(own->bits, ids[i]);
+    }
+    return add_span(own, 0, largest + 1, own->bits, err);
+}
+
 static qv_status search_segment(const qv__vector_plan *plan, const plan_segment *s, const qv__vector_request *request,
                                 qv__candidates *candidates, qv__vector_counters *counters, qv_error *err)
 {
     qv_status st = QV_OK;
     own_mask own = { 0 };
-    bool is_narrowed = plan->n > 1 && plan->by_address;
+    bool is_narrowed = plan->n > 1;
 
     if (is_narrowed) {
-        QV_CHECK(own_spans(plan, s->covered, request->mask, &own, err));
+        QV_CHECK((plan->by_address ? own_spans : own_ids)(plan, s->covered, request->mask, &own, err));
         own.mask = (qv__key_mask){ own.n, own.spans };
     }
     for (size_t q = 0; q < request->n; q++) {
@@ -257,6 +297,7 @@ done:
     for (size_t q = 0; q < request->n; q++)
         candidates[q].mask = NULL;
     qv__free(own.spans);
+    qv__free(own.bits);
     return st;
 }
 
