@@ -17,6 +17,24 @@
 
 #define T_INLINE static inline __attribute__((always_inline))
 
+/* Whole vectors of a row from value i on, over four sums: WHOLE(sum, at) each. One order for all, so that equal rows give equal bits. */
+#define WALK_WHOLE                                     \
+    for (; i + 4 * T_LANES <= dim; i += 4 * T_LANES) { \
+        WHOLE(0, i)                                    \
+        WHOLE(1, i + T_LANES)                          \
+        WHOLE(2, i + 2 * T_LANES)                      \
+        WHOLE(3, i + 3 * T_LANES)                      \
+    }                                                  \
+    if (i + 2 * T_LANES <= dim) {                      \
+        WHOLE(0, i)                                    \
+        WHOLE(1, i + T_LANES)                          \
+        i += 2 * T_LANES;                              \
+    }                                                  \
+    if (i + T_LANES <= dim) {                          \
+        WHOLE(2, i)                                    \
+        i += T_LANES;                                  \
+    }
+
 /* `kind` is constant. first: squared differences (l2) or products with the query; second: squares of the row (cosine). */
 T_INLINE void T_NAME(row)(int kind, const T_REAL *q, const uint8_t *row, size_t dim, T_VEC *first, T_VEC *second)
 {
@@ -34,21 +52,7 @@ T_INLINE void T_NAME(row)(int kind, const T_REAL *q, const uint8_t *row, size_t 
     T_VEC second0 = T_ZERO, second1 = T_ZERO, second2 = T_ZERO, second3 = T_ZERO;
     size_t i = 0;
 
-    for (; i + 4 * T_LANES <= dim; i += 4 * T_LANES) {
-        WHOLE(0, i)
-        WHOLE(1, i + T_LANES)
-        WHOLE(2, i + 2 * T_LANES)
-        WHOLE(3, i + 3 * T_LANES)
-    }
-    if (i + 2 * T_LANES <= dim) {
-        WHOLE(0, i)
-        WHOLE(1, i + T_LANES)
-        i += 2 * T_LANES;
-    }
-    if (i + T_LANES <= dim) {
-        WHOLE(2, i)
-        i += T_LANES;
-    }
+    WALK_WHOLE
     if (i < dim)
         STEP(3, T_LOAD_N(row, i, dim - i), i)
     *first = T_ADD(T_ADD(first0, first1), T_ADD(first2, first3));
@@ -125,21 +129,7 @@ T_INLINE T_VEC T_NAME(pair)(int kind, const uint8_t *one, const uint8_t *row, si
     T_VEC sum0 = T_ZERO, sum1 = T_ZERO, sum2 = T_ZERO, sum3 = T_ZERO;
     size_t i = 0;
 
-    for (; i + 4 * T_LANES <= dim; i += 4 * T_LANES) {
-        WHOLE(0, i)
-        WHOLE(1, i + T_LANES)
-        WHOLE(2, i + 2 * T_LANES)
-        WHOLE(3, i + 3 * T_LANES)
-    }
-    if (i + 2 * T_LANES <= dim) {
-        WHOLE(0, i)
-        WHOLE(1, i + T_LANES)
-        i += 2 * T_LANES;
-    }
-    if (i + T_LANES <= dim) {
-        WHOLE(2, i)
-        i += T_LANES;
-    }
+    WALK_WHOLE
     if (i < dim)
         STEP(3, T_LOAD_N(row, i, dim - i), T_LOAD_N(one, i, dim - i))
     return T_ADD(T_ADD(sum0, sum1), T_ADD(sum2, sum3));
@@ -195,6 +185,7 @@ static void T_NAME(widen)(const uint8_t *row, size_t dim, float *out)
 #endif
 
 #undef T_INLINE
+#undef WALK_WHOLE
 #undef T_NAME
 #undef T_LOAD
 #undef T_LOAD_N
