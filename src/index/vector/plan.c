@@ -205,7 +205,6 @@ typedef struct own_mask {
     qv__key_mask mask;
     qv__key_span *spans;
     size_t n, capacity;
-    uint8_t *bits; /* of row ids */
 } own_mask;
 
 static qv_status add_span(own_mask *own, uint64_t first, uint64_t n, const uint8_t *bits, qv_error *err)
@@ -236,33 +235,16 @@ static qv_status own_spans(const qv__vector_plan *plan, const bool *covered, con
     return QV_OK;
 }
 
-static qv_status largest_id(const qv__vector_plan *plan, const bool *covered, uint64_t *out, qv_error *err)
-{
-    const uint64_t *ids;
-
-    *out = 0;
-    for (size_t f = 0; f < qv__snapshot_n_fragments(plan->snapshot); f++) {
-        if (!covered[f])
-            continue;
-        QV_TRY(qv__snapshot_row_id_array(plan->snapshot, f, &ids, err));
-        for (uint64_t i = 0; i < qv__snapshot_fragment(plan->snapshot, f)->physical_rows; i++)
-            *out = QV_MAX(*out, ids[i]);
-    }
-    return QV_OK;
-}
-
-/* A moved row leaves its id, deleted, in the fragment where it was. */
-static qv_status own_ids(const qv__vector_plan *plan, const bool *covered, const qv__key_mask *mask, own_mask *own,
-                         qv_error *err)
+/* The ids of live rows of some fragments that may match. A moved row leaves its id, deleted, in the fragment where it was. */
+static qv_status list_ids(const qv__vector_plan *plan, const bool *covered, const qv__key_mask *mask, uint64_t *out,
+                          size_t *n, qv_error *err)
 {
     const uint64_t *ids;
     const uint32_t *deleted;
     const uint8_t *live;
-    uint64_t largest;
     size_t n_deleted, hint = 0;
 
-    QV_TRY(largest_id(plan, covered, &largest, err));
-    QV_TRY(QV_NEW(&own->bits, qv__bitmap_bytes((size_t) largest + 1), err));
+    *n = 0;
     for (size_t f = 0; f < qv__snapshot_n_fragments(plan->snapshot); f++) {
         if (!covered[f])
             continue;
@@ -270,9 +252,40 @@ static qv_status own_ids(const qv__vector_plan *plan, const bool *covered, const
         QV_TRY(qv__snapshot_deletions(plan->snapshot, f, &deleted, &n_deleted, &live, err));
         for (uint64_t i = 0; i < qv__snapshot_fragment(plan->snapshot, f)->physical_rows; i++)
             if ((!live || qv__bit_get(live, i)) && qv__key_mask_has(mask, ids[i], &hint))
-                qv__bit_set(own->bits, ids[i]);
+                out[(*n)++] = ids[i];
     }
-    return add_span(own, 0, largest + 1, own->bits, err);
+    return QV_OK;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
+
+    return (x > y) - (x < y);
+}
+
+/* Ids lie anywhere: each run of them is a span. */
+static qv_status own_ids(const qv__vector_plan *plan, const bool *covered, const qv__key_mask *mask, own_mask *own,
+                         qv_error *err)
+{
+    qv_status st = QV_OK;
+    uint64_t *ids = NULL, rows = 0;
+    size_t n = 0;
+
+    for (size_t f = 0; f < qv__snapshot_n_fragments(plan->snapshot); f++)
+        rows += covered[f] ? qv__snapshot_fragment(plan->snapshot, f)->physical_rows : 0;
+    QV_CHECK(QV_NEW(&ids, (size_t) rows, err));
+    QV_CHECK(list_ids(plan, covered, mask, ids, &n, err));
+    if (n)
+        qsort(ids, n, sizeof *ids, compare_ids);
+    for (size_t i = 0, run; i < n; i += run) {
+        for (run = 1; i + run < n && ids[i + run] == ids[i] + run;)
+            run++;
+        QV_CHECK(add_span(own, ids[i], run, NULL, err));
+    }
+done:
+    qv__free(ids);
+    return st;
 }
 
 static qv_status search_segment(const qv__vector_plan *plan, const plan_segment *s, const qv__vector_request *request,
@@ -297,7 +310,6 @@ done:
     for (size_t q = 0; q < request->n; q++)
         candidates[q].mask = NULL;
     qv__free(own.spans);
-    qv__free(own.bits);
     return st;
 }
 
