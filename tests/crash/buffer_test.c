@@ -25,5 +25,6 @@ static void after_a_killed_process(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(fresh), cmocka_unit_test(after_a_killed_process) };
+    qvt_stay_single();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,11 @@
 #include "qvt.h"
 
+#include <dirent.h>
 #include <ftw.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "quiver/quiver.h"
 
 static char temp_dir[4096];
 
@@ -48,4 +51,29 @@ qvt_rng qvt_rng_seeded(void)
     uint64_t seed = text ? strtoull(text, NULL, 10) : (uint64_t) time(NULL) * 1000003u + (uint64_t) getpid();
     printf("QVT_SEED=%llu\n", (unsigned long long) seed);
     return (qvt_rng){ seed ? seed : 1 };
+}
+
+void qvt_stay_single(void) { qv_set_threads(1); }
+
+static unsigned threads_running(void)
+{
+    unsigned n = 0;
+    DIR *tasks = opendir("/proc/self/task");
+
+    assert_non_null(tasks);
+    for (const struct dirent *e; (e = readdir(tasks));)
+        n += e->d_name[0] != '.';
+    closedir(tasks);
+    return n;
+}
+
+pid_t qvt_fork(void)
+{
+#ifndef __SANITIZE_THREAD__ /* which has a thread of its own */
+    assert_int_equal(threads_running(), 1);
+#endif
+    pid_t child = fork();
+    if (child == 0)
+        qv_set_threads(0);
+    return child;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include <cmocka.h>
 
@@ -38,6 +39,14 @@
 
 /* A fresh folder below $TMPDIR, removed at exit. Borrowed. */
 const char *qvt_temp_dir(void);
+
+/*
+ * fork() for children that go on to use the library. The address sanitizer of gcc 12 does not mind forks: a child whose parent had a second
+ * thread inside its allocator finds that lock taken for ever. So a test that forks calls qvt_stay_single() before anything else, which keeps
+ * the pool from starting threads, and qvt_fork() fails the test if there are any; the child gets its pool back.
+ */
+void qvt_stay_single(void);
+pid_t qvt_fork(void);
 
 /* A small deterministic generator (xorshift64*); seeds are printed by tests that use random ones. */
 typedef struct qvt_rng {

@@ -32,7 +32,7 @@ static qv_status open_buffer(const char *uri, qv_db **db, qv_table **table, qv_w
 /* In a child process, which ends without closing. */
 static void leave_rows(qvt_buffer *s)
 {
-    pid_t child = fork();
+    pid_t child = qvt_fork();
 
     if (child == 0) {
         qv_db *db = NULL;

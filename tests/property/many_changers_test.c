@@ -195,7 +195,7 @@ static void all_land_or_say_so(void **state)
     make_table(uri);
     assert_int_equal(pipe(ends), 0);
     for (int w = 0; w < WRITERS; w++) {
-        children[w] = fork();
+        children[w] = qvt_fork();
         assert_true(children[w] >= 0);
         if (children[w] == 0)
             _exit(work(uri, w, ends[1]));
@@ -218,5 +218,6 @@ static void all_land_or_say_so(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(all_land_or_say_so) };
+    qvt_stay_single();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,7 +57,7 @@ static void all_land(void **state)
     qvt_rows_random(&rng, 1, &next_id, &first);
     QVT_OK(qvt_table_append(uri, &first, &err));
     for (int w = 0; w < WRITERS; w++) {
-        children[w] = fork();
+        children[w] = qvt_fork();
         assert_true(children[w] >= 0);
         if (children[w] == 0)
             _exit(write_many(uri, w));
@@ -84,5 +84,6 @@ static void all_land(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(all_land) };
+    qvt_stay_single();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,7 +58,7 @@ static void each_key_once(void **state)
     QVT_OK(qv_db_open_table(db, "t", 0, &table, &err));
     QVT_OK(qv_table_set_primary_key(table, columns, 1, true, NULL, &err));
     for (int w = 0; w < WRITERS; w++) {
-        children[w] = fork();
+        children[w] = qvt_fork();
         assert_true(children[w] >= 0);
         if (children[w] == 0)
             _exit(write_keys(uri));
@@ -82,5 +82,6 @@ static void each_key_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(each_key_once) };
+    qvt_stay_single();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

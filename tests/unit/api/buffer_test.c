@@ -230,5 +230,6 @@ int main(void)
         cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_bad_rows),
         cmocka_unit_test(test_threads),
     };
+    qvt_stay_single();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

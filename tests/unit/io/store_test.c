@@ -560,7 +560,7 @@ static void exactly_one_process_wins(void **state)
     (void) state;
     snprintf(path, sizeof path, "%s/race", qvt_temp_dir());
     for (int i = 0; i < N_RACERS; i++) {
-        children[i] = fork();
+        children[i] = qvt_fork();
         assert_true(children[i] >= 0);
         if (children[i] == 0) {
             racer r = { .number = i };
@@ -664,7 +664,7 @@ static int use_read_only_folder(const char *path)
 static int in_child(int (*body)(const char *), const char *path)
 {
     int status = 0;
-    pid_t child = fork();
+    pid_t child = qvt_fork();
 
     if (child == 0)
         _exit(body(path));
