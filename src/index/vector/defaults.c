@@ -7,7 +7,7 @@
 #define QV_BUILD_MEMORY (UINT64_C(1) << 30)
 #define DEFAULT_SEED    UINT64_C(0x7156)
 #define MOST_LISTS      65536
-#define GRAPH_LIST_ROWS ((uint64_t) 1 << 20)
+#define GRAPH_LIST_ROWS ((uint64_t) 1 << 22)
 #define HNSW_M          20
 #define HNSW_EF         150
 #define RQ_BITS         5
@@ -200,14 +200,16 @@ qv_status qv__build_order_of(const qv__vector_kind *kind, const qv__type *type, 
 
 /* ------------------------------------------------------------------ lists */
 
-/* What a list of a graph takes while it is built: vectors, codes, neighbours. */
-static double graph_row_bytes(const qv__build_order *o)
+/* One graph over all rows is walked in less time than several, so lists are as long as memory lets them be: a list is held, with its graph and as it
+ * is written, beside the store of all rows, which takes half of the memory at most. */
+static double graph_list_rows(const qv__build_order *o, double vectors)
 {
     double codes = o->kind->code == QV_CODE_FLAT ? (double) o->shape.bytes
                    : o->kind->code == QV_CODE_SQ ? (double) o->shape.dim
                                                  : (double) o->shape.work_bytes + (double) o->pq_m;
+    double memory = (double) o->memory, stored = QV_MIN(vectors * (codes + sizeof(uint64_t)), memory / 2);
 
-    return 2 * codes + 12.0 * o->hnsw_m + 64;
+    return QV_MIN((double) GRAPH_LIST_ROWS, (memory - stored) / (2 * codes + 12.0 * o->hnsw_m + 64));
 }
 
 /* Scanning is cheapest when looking through the centroids costs about as much as looking through the lists: their number grows with the root of
@@ -217,7 +219,7 @@ double qv__default_list_rows(const qv__build_order *o, uint64_t vectors)
     double n = (double) vectors;
 
     if (o->kind->has_graph)
-        return QV_MIN((double) GRAPH_LIST_ROWS, (double) o->memory / 2 / graph_row_bytes(o));
+        return graph_list_rows(o, n);
     return QV_MAX(sqrt(n) * (o->kind->code == QV_CODE_FLAT ? 0.7 : 1.0), 32);
 }
 

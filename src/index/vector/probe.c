@@ -4,6 +4,8 @@
 
 #include "index/vector/search.h"
 
+#define FEW_GRAPHS 3 /* lists that are always walked */
+
 /* ------------------------------------------------------------------ budgets by margin */
 
 typedef struct margin {
@@ -60,6 +62,13 @@ static size_t scaled(uint32_t probes, double k) { return (size_t) ceil(probes * 
 
 /* ------------------------------------------------------------------ the policy */
 
+/* Lists with graphs are few, and rows that ask for their neighbours find nearly all of them in their own list. Queries from elsewhere do not:
+ * lists about as near as the nearest one are walked, too. (The margins of bits let nearly every list pass.) */
+static bool is_widened(const qv__vector_model *model)
+{
+    return model->kind->has_graph && model->metric != QV_METRIC_HAMMING;
+}
+
 qv__probe_policy qv__probe_policy_of(const qv__vector_model *model, const qv__vector_request *request)
 {
     size_t n = model->n_lists;
@@ -68,16 +77,16 @@ qv__probe_policy qv__probe_policy_of(const qv__vector_model *model, const qv__ve
     qv__probe_policy p = { .limit = request->max_probes ? QV_MIN(request->max_probes, n) : n };
 
     if (request->min_probes) {
-        p.least = p.most = QV_MIN(request->min_probes, n);
-    } else if (step) {
-        p.least = p.most = QV_MIN(QV_MAX(scaled(step->probes, k), 1), n);
+        p.least = p.most = request->min_probes;
     } else {
         const margin *m = margin_of(model->metric, k);
-        p.least = QV_MIN(m->least, n);
-        p.most = QV_MIN(m->most, n);
+        p.least = step ? QV_MAX(scaled(step->probes, k), is_widened(model) ? FEW_GRAPHS : 1) : m->least;
+        p.most = QV_MAX(p.least, m->most);
         p.share = m->share;
-        p.by_margin = true;
+        p.by_margin = !step || is_widened(model);
     }
+    p.least = QV_MIN(p.least, n);
+    p.most = p.by_margin ? QV_MIN(p.most, n) : p.least;
     p.least = QV_MIN(p.least, p.limit);
     p.most = QV_MIN(p.most, p.limit);
     return p;

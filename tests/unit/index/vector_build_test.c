@@ -514,6 +514,99 @@ static void test_tuning(void **state)
     scene_close(&s);
 }
 
+/* ------------------------------------------------------------------ graphs */
+
+static void search_graphs(qv__segment *opened, const float *query, uint32_t ef, qv__candidates *candidates)
+{
+    qv__job job;
+    qv__vector_counters counters = { 0 };
+    const qv__vector_request request = {
+        .queries = query, .n = 1, .dim = 16, .k = K, .ef = ef, .passing = 1, .job = &job
+    };
+
+    qv__job_begin(&job, NULL, "search", 0);
+    QVT_OK(qv__vector_segment_search((qv__vector_segment *) opened, &request, candidates, &counters, &err));
+    qv__job_end(&job, QV_OK);
+}
+
+/* Of 4 x K candidates: how many of the K nearest rows of queries that lie where no rows do. */
+static double recall_from_outside(const rows *r, qv__segment *opened, uint32_t ef)
+{
+    enum { ASKED = 40 };
+    found *all = malloc((size_t) r->n * sizeof *all);
+    qvt_rng rng = { 4711 };
+    size_t n_found = 0;
+
+    for (int q = 0; q < ASKED; q++) {
+        double query[16];
+        float narrow[16];
+        qv__candidates candidates;
+        const qv__hit *hits;
+        for (size_t d = 0; d < 16; d++)
+            query[d] = narrow[d] = (float) (0.7 * draw_normal(&rng));
+        for (int64_t i = 0; i < r->n; i++)
+            all[i] = (found){ true_distance(r, QV_METRIC_L2, query, i), i };
+        qsort(all, (size_t) r->n, sizeof *all, compare_found);
+        QVT_OK(qv__candidates_init(&candidates, 4 * K, NULL, 0, NULL, &err));
+        search_graphs(opened, narrow, ef, &candidates);
+        size_t n = qv__candidates_finish(&candidates, &hits);
+        for (size_t i = 0; i < n; i++)
+            n_found += true_distance(r, QV_METRIC_L2, query, row_number(hits[i].id)) <= all[K - 1].distance;
+        qv__candidates_clear(&candidates);
+    }
+    free(all);
+    return (double) n_found / (ASKED * K);
+}
+
+/* A wide beam finds what there is, also where several lists are about as near: rows that ask for their neighbours, by which the index is tuned,
+ * find them all in one list. */
+static void test_wide_beams(void **state)
+{
+    static const qv_index_kind graphs[] = { QV_INDEX_IVF_HNSW_FLAT, QV_INDEX_IVF_HNSW_SQ };
+    QV_UNUSED(state);
+    scene s;
+    rows r = { .element = QV_EL_F32, .dim = 16, .n = 8000 };
+
+    scene_open(&s);
+    r.type = vector_type(r.element, r.dim);
+    r.plain = malloc((size_t) r.n * r.dim * sizeof *r.plain);
+    fill_rows(&r, 15, 200, 0.1);
+    r.values = vector_array(r.type, r.element, r.dim, r.n, r.plain);
+    for (uint32_t lists = 1; lists <= 3; lists += 2)
+        for (size_t i = 0; i < QV_COUNT_OF(graphs); i++) {
+            s.options.num_partitions = lists;
+            qv__segment *segment = build_rows(&s, graphs[i], "beams", &r);
+            double found = recall_from_outside(&r, segment, 400);
+            if (found < 0.99) {
+                print_error("%s in %u lists: recall %.4f\n", qv__vector_kind_of(graphs[i])->name, lists, found);
+                fail();
+            }
+            qv__vector_segment_close(segment);
+        }
+    rows_clear(&r);
+    scene_close(&s);
+}
+
+/* Rows are in one graph as long as the memory of a build allows it. */
+static void test_lists_of_graphs(void **state)
+{
+    qv_index_options options = QV_INDEX_OPTIONS_INIT;
+    qv__index_target target = { .options = &options };
+    qv__type *type = vector_type(QV_EL_F32, 128);
+    const qv__vector_kind *kind = qv__vector_kind_of(QV_INDEX_IVF_HNSW_SQ);
+    qv__build_order order;
+    QV_UNUSED(state);
+
+    QVT_OK(qv__build_order_of(kind, type, &target, &order, &err));
+    assert_int_equal(qv__default_lists(&order, 1), 1);
+    assert_int_equal(qv__default_lists(&order, 1000000), 1);
+    assert_in_range(qv__default_lists(&order, 10000000), 8, 16);
+    target.memory_limit = 256 << 20;
+    QVT_OK(qv__build_order_of(kind, type, &target, &order, &err));
+    assert_in_range(qv__default_lists(&order, 1000000), 3, 5);
+    qv__type_unref(type);
+}
+
 /* ------------------------------------------------------------------ cancelling */
 
 typedef struct cancelling {
@@ -578,6 +671,7 @@ int main(void)
         cmocka_unit_test(test_few_rows),         cmocka_unit_test(test_all_null),
         cmocka_unit_test(test_lists_of_vectors), cmocka_unit_test(test_options),
         cmocka_unit_test(test_lists_as_asked),   cmocka_unit_test(test_tuning),
+        cmocka_unit_test(test_wide_beams),       cmocka_unit_test(test_lists_of_graphs),
         cmocka_unit_test(test_cancel),
     };
 
