@@ -64,6 +64,8 @@ typedef struct qv__candidates {
     size_t capacity;        /* rows kept: k times the refine factor */
     const qv__exact *exact; /* NULL: none */
     size_t query;
+    bool
+        is_rough; /* estimates only choose what is measured afterwards: an error that is small beside that of codes does no harm */
     const qv__key_mask *mask;
     size_t mask_hint;
     float lower,
@@ -102,6 +104,7 @@ typedef struct qv__code_list {
     size_t n;
     const uint64_t *ids;
     const uint8_t *columns[QV_MAX_CODE_COLUMNS]; /* at any alignment */
+    const struct qv__code_list *next;            /* scanned after this one: may be fetched meanwhile. NULL: not known */
 } qv__code_list;
 
 typedef struct qv__quantizer_class qv__quantizer_class;

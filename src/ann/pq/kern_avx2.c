@@ -4,13 +4,6 @@
 
 #include "pq_private.h"
 
-static inline float least_of(__m256 v)
-{
-    __m128 half = _mm_min_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    half = _mm_min_ps(half, _mm_movehl_ps(half, half));
-    return _mm_cvtss_f32(_mm_min_ss(half, _mm_movehdup_ps(half)));
-}
-
 static inline float greatest_of(__m256 v)
 {
     __m128 half = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -37,7 +30,6 @@ static inline void store_bytes(uint8_t *bytes, __m256 v)
 #define P_MAX             _mm256_max_ps
 #define P_FMA             _mm256_fmadd_ps
 #define P_FNMA            _mm256_fnmadd_ps
-#define P_LEAST           least_of
 #define P_GREATEST        greatest_of
 #define P_INT             __m256i
 #define P_INT_SET1        _mm256_set1_epi32
@@ -63,24 +55,23 @@ static inline __m256i look_up_pair(__m256i low, __m256i high, const uint8_t *cod
 {
     const __m256i nibble = _mm256_set1_epi8(15);
     __m256i code = _mm256_loadu_si256((const __m256i *) codes);
-    _mm_prefetch((const char *) codes + QV_PQ_AHEAD, _MM_HINT_T0);
     return _mm256_adds_epu8(_mm256_shuffle_epi8(low, _mm256_and_si256(code, nibble)),
                             _mm256_shuffle_epi8(high, _mm256_and_si256(_mm256_srli_epi16(code, 4), nibble)));
 }
 
 /* The sums of even rows grow in words whose high bytes, the odd rows, are taken off at the end (as in faiss' fast scan). */
-static uint64_t filter4(const qv__pq_filter_tables *tables, qv__pq_codes codes)
+static void sums4(const uint8_t *tables, size_t m, qv__pq_codes codes, uint16_t *out)
 {
-    const __m256i zero = _mm256_setzero_si256(), bound = _mm256_set1_epi16((int16_t) tables->limit);
+    const __m256i zero = _mm256_setzero_si256();
     __m256i even[2] = { zero, zero }, odd[2] = { zero, zero };
-    uint64_t passing = 0;
 
-    for (size_t s = 0; s < tables->m;) {
-        size_t end = s + QV_MIN(tables->m - s, SUMS_ROOM);
+    for (size_t s = 0; s < m;) {
+        size_t end = s + QV_MIN(m - s, SUMS_ROOM);
         __m256i run_all[2] = { zero, zero }, run_odd[2] = { zero, zero };
         for (; s < end; s += 2) {
             const uint8_t *column = codes.bytes + s / 2 * codes.stride;
-            __m256i low = table4(tables->bytes, s), high = table4(tables->bytes, s + 1);
+            __m256i low = table4(tables, s), high = table4(tables, s + 1);
+            _mm_prefetch((const char *) codes.ahead + s / 2 * QV_PQ_BLOCK, _MM_HINT_T1);
             for (int i = 0; i < 2; i++) {
                 __m256i bytes = look_up_pair(low, high, column + 32 * i);
                 run_all[i] = _mm256_add_epi16(run_all[i], bytes);
@@ -93,19 +84,35 @@ static uint64_t filter4(const qv__pq_filter_tables *tables, qv__pq_codes codes)
             odd[i] = _mm256_adds_epu16(odd[i], run_odd[i]);
         }
     }
-    for (int i = 0; i < 2; i++) {
-        __m256i low = _mm256_cmpeq_epi16(_mm256_subs_epu16(even[i], bound), zero);
-        __m256i high = _mm256_cmpeq_epi16(_mm256_subs_epu16(odd[i], bound), zero);
-        __m256i both = _mm256_blendv_epi8(low, high, _mm256_set1_epi16((int16_t) 0xff00));
-        passing |= (uint64_t) (uint32_t) _mm256_movemask_epi8(both) << (32 * i);
+    for (int i = 0; i < 2; i++) { /* in the order of rows */
+        __m256i low = _mm256_unpacklo_epi16(even[i], odd[i]), high = _mm256_unpackhi_epi16(even[i], odd[i]);
+        _mm256_storeu_si256((__m256i *) (out + 32 * i), _mm256_permute2x128_si256(low, high, 0x20));
+        _mm256_storeu_si256((__m256i *) (out + 32 * i + 16), _mm256_permute2x128_si256(low, high, 0x31));
     }
-    return passing;
 }
 
-static void filter4_avx2(const qv__pq_filter_tables *tables, qv__pq_codes codes, size_t n_blocks, uint64_t *passing)
+static void sums4_avx2(const uint8_t *tables, size_t m, qv__pq_codes codes, size_t n_blocks, uint16_t *sums)
 {
-    for (; n_blocks > 0; n_blocks--, codes.bytes += QV_PQ_BLOCK)
-        *passing++ = filter4(tables, codes);
+    for (; n_blocks > 0; n_blocks--, codes = qv__pq_codes_from(codes, 1, m / 2), sums += QV_PQ_BLOCK)
+        sums4(tables, m, codes, sums);
 }
 
-const qv__pq_kernels qv__pq_kernels_avx2 = { .name = "avx2", P_KERNELS, .filter4 = filter4_avx2 };
+/* 16 sums to 16 bits. */
+static inline uint64_t at_most_16(const uint16_t *sums, __m256i bound)
+{
+    __m256i above = _mm256_subs_epu16(_mm256_loadu_si256((const __m256i *) sums), bound);
+    __m256i passing = _mm256_cmpeq_epi16(above, _mm256_setzero_si256());
+    __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(passing), _mm256_extracti128_si256(passing, 1));
+    return (uint64_t) (uint32_t) _mm_movemask_epi8(bytes);
+}
+
+static void at_most_avx2(const uint16_t *sums, size_t n_blocks, uint16_t limit, uint64_t *passing)
+{
+    const __m256i bound = _mm256_set1_epi16((int16_t) limit);
+
+    for (size_t i = 0; i < n_blocks; i++, sums += QV_PQ_BLOCK)
+        passing[i] = at_most_16(sums, bound) | at_most_16(sums + 16, bound) << 16 | at_most_16(sums + 32, bound) << 32 |
+                     at_most_16(sums + 48, bound) << 48;
+}
+
+const qv__pq_kernels qv__pq_kernels_avx2 = { .name = "avx2", P_KERNELS, .sums4 = sums4_avx2, .at_most = at_most_avx2 };

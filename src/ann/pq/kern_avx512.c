@@ -16,7 +16,6 @@
 #define P_MAX             _mm512_max_ps
 #define P_FMA             _mm512_fmadd_ps
 #define P_FNMA            _mm512_fnmadd_ps
-#define P_LEAST           _mm512_reduce_min_ps
 #define P_GREATEST        _mm512_reduce_max_ps
 #define P_INT             __m512i
 #define P_INT_SET1        _mm512_set1_epi32
@@ -31,7 +30,7 @@
 #define P_WIDE
 #include "pq_tmpl.h"
 
-#include "pq_filter_avx512.h"
+#include "pq_sums_avx512.h"
 
 static inline __m512i table4(const uint8_t *bytes, size_t s)
 {
@@ -39,21 +38,22 @@ static inline __m512i table4(const uint8_t *bytes, size_t s)
 }
 
 /* One column of bytes holds two sub-vectors: 10 instructions for 128 lookups, bound by the two permutes. */
-static inline __attribute__((always_inline)) void filter4(const qv__pq_filter_tables *tables, qv__pq_codes codes,
-                                                          int n_blocks, uint64_t *passing)
+static inline __attribute__((always_inline)) void sums4(const uint8_t *tables, size_t m, qv__pq_codes codes,
+                                                        int n_blocks, uint16_t *out)
 {
     const __m512i nibble = _mm512_set1_epi8(15);
     qv__pq_sums sums = sums_zero(n_blocks);
 
-    for (size_t s = 0; s < tables->m;) {
-        size_t end = s + QV_MIN(tables->m - s, SUMS_ROOM);
+    for (size_t s = 0; s < m;) {
+        size_t end = s + QV_MIN(m - s, SUMS_ROOM);
         sums_open(&sums, n_blocks);
         for (; s < end; s += 2) {
             const uint8_t *column = codes.bytes + s / 2 * codes.stride;
-            __m512i low = table4(tables->bytes, s), high = table4(tables->bytes, s + 1);
+            uintptr_t ahead = codes.ahead + s / 2 * (size_t) n_blocks * QV_PQ_BLOCK;
+            __m512i low = table4(tables, s), high = table4(tables, s + 1);
             for (int i = 0; i < n_blocks; i++) {
                 __m512i code = _mm512_loadu_si512(column + i * QV_PQ_BLOCK);
-                _mm_prefetch((const char *) column + i * QV_PQ_BLOCK + QV_PQ_AHEAD, _MM_HINT_T0);
+                _mm_prefetch((const char *) (ahead + (size_t) i * QV_PQ_BLOCK), _MM_HINT_T1);
                 __m512i upper = _mm512_and_si512(_mm512_srli_epi16(code, 4), nibble);
                 sums_add(&sums, i,
                          _mm512_adds_epu8(_mm512_shuffle_epi8(low, _mm512_and_si512(code, nibble)),
@@ -62,17 +62,29 @@ static inline __attribute__((always_inline)) void filter4(const qv__pq_filter_ta
         }
         sums_close(&sums, n_blocks);
     }
-    sums_compare(&sums, n_blocks, tables->limit, passing);
+    sums_store(&sums, n_blocks, out);
 }
 
-static void filter4_avx512(const qv__pq_filter_tables *tables, qv__pq_codes codes, size_t n_blocks, uint64_t *passing)
+static void sums4_avx512(const uint8_t *tables, size_t m, qv__pq_codes codes, size_t n_blocks, uint16_t *sums)
 {
-    for (; n_blocks >= QV_PQ_CHUNK; n_blocks -= QV_PQ_CHUNK, passing += QV_PQ_CHUNK) {
-        filter4(tables, codes, QV_PQ_CHUNK, passing);
-        codes.bytes += QV_PQ_CHUNK * QV_PQ_BLOCK;
+    for (; n_blocks >= QV_PQ_CHUNK; n_blocks -= QV_PQ_CHUNK) {
+        sums4(tables, m, codes, QV_PQ_CHUNK, sums);
+        codes = qv__pq_codes_from(codes, QV_PQ_CHUNK, m / 2);
+        sums += QV_PQ_CHUNK * QV_PQ_BLOCK;
     }
-    for (; n_blocks > 0; n_blocks--, codes.bytes += QV_PQ_BLOCK)
-        filter4(tables, codes, 1, passing++);
+    for (; n_blocks > 0; n_blocks--, codes = qv__pq_codes_from(codes, 1, m / 2), sums += QV_PQ_BLOCK)
+        sums4(tables, m, codes, 1, sums);
+}
+
+static void at_most_avx512(const uint16_t *sums, size_t n_blocks, uint16_t limit, uint64_t *passing)
+{
+    const __m512i bound = _mm512_set1_epi16((int16_t) limit);
+
+    for (size_t i = 0; i < n_blocks; i++, sums += QV_PQ_BLOCK) {
+        __mmask32 low = _mm512_cmple_epu16_mask(_mm512_loadu_si512(sums), bound);
+        __mmask32 high = _mm512_cmple_epu16_mask(_mm512_loadu_si512(sums + 32), bound);
+        passing[i] = (uint64_t) high << 32 | low;
+    }
 }
 
 /* vpermps looks at the low four bits of an index. */
@@ -94,5 +106,9 @@ static void sum_block4_avx512(const float *tables, size_t m, qv__pq_codes codes,
 }
 
 const qv__pq_kernels qv__pq_kernels_avx512 = {
-    .name = "avx512", P_KERNELS, .filter4 = filter4_avx512, .sum_block4 = sum_block4_avx512
+    .name = "avx512",
+    P_KERNELS,
+    .sums4 = sums4_avx512,
+    .at_most = at_most_avx512,
+    .sum_block4 = sum_block4_avx512,
 };

@@ -24,7 +24,6 @@ static inline void store_bytes(uint8_t *bytes, float32x4_t v)
 #define P_MAX             vmaxq_f32
 #define P_FMA(a, b, c)    vfmaq_f32((c), (a), (b))
 #define P_FNMA(a, b, c)   vfmsq_f32((c), (a), (b))
-#define P_LEAST           vminvq_f32
 #define P_GREATEST        vmaxvq_f32
 #define P_INT             uint32x4_t
 #define P_INT_SET1(i)     vdupq_n_u32((uint32_t) (i))
@@ -52,37 +51,28 @@ static inline void add(sums *sums, int i, uint8x16_t bytes)
     sums->high[i] = vqaddq_u16(sums->high[i], vmovl_high_u8(bytes));
 }
 
-/* 0xff where the sum is at most `bound`, weighed by its bit and added up: 16 bits. */
-static inline uint64_t compare(uint16x8_t low, uint16x8_t high, uint16x8_t bound)
+static inline void store(const sums *sums, uint16_t *out)
 {
-    static const uint8_t weights[16] = { 1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128 };
-    uint8x16_t passing = vcombine_u8(vmovn_u16(vcleq_u16(low, bound)), vmovn_u16(vcleq_u16(high, bound)));
-    passing = vandq_u8(passing, vld1q_u8(weights));
-    return (uint64_t) vaddv_u8(vget_low_u8(passing)) | (uint64_t) vaddv_u8(vget_high_u8(passing)) << 8;
+    for (int i = 0; i < SIXTEENS; i++) {
+        vst1q_u16(out + 16 * i, sums->low[i]);
+        vst1q_u16(out + 16 * i + 8, sums->high[i]);
+    }
 }
 
-static uint64_t compare_all(const sums *sums, uint16_t limit)
-{
-    uint64_t passing = 0;
-    for (int i = 0; i < SIXTEENS; i++)
-        passing |= compare(sums->low[i], sums->high[i], vdupq_n_u16(limit)) << (16 * i);
-    return passing;
-}
-
-static uint64_t filter4(const qv__pq_filter_tables *tables, qv__pq_codes codes)
+static void sums4(const uint8_t *tables, size_t m, qv__pq_codes codes, uint16_t *out)
 {
     sums sums = { 0 };
 
-    for (size_t s = 0; s < tables->m; s += 2) {
+    for (size_t s = 0; s < m; s += 2) {
         const uint8_t *column = codes.bytes + s / 2 * codes.stride;
-        uint8x16_t low = vld1q_u8(tables->bytes + 16 * s), high = vld1q_u8(tables->bytes + 16 * s + 16);
+        uint8x16_t low = vld1q_u8(tables + 16 * s), high = vld1q_u8(tables + 16 * s + 16);
         for (int i = 0; i < SIXTEENS; i++) {
             uint8x16_t code = vld1q_u8(column + 16 * i);
             add(&sums, i,
                 vqaddq_u8(vqtbl1q_u8(low, vandq_u8(code, vdupq_n_u8(15))), vqtbl1q_u8(high, vshrq_n_u8(code, 4))));
         }
     }
-    return compare_all(&sums, tables->limit);
+    store(&sums, out);
 }
 
 /* Codes beyond a quarter wrap around to numbers above 63, for which tbl gives 0 and tbx keeps what it has. */
@@ -94,28 +84,51 @@ static inline uint8x16_t look_up(const uint8_t *table, uint8x16_t code)
     return vqtbx4q_u8(found, vld1q_u8_x4(table + 192), vsubq_u8(code, vdupq_n_u8(192)));
 }
 
-static uint64_t filter8(const qv__pq_filter_tables *tables, qv__pq_codes codes)
+static void sums8(const uint8_t *tables, size_t m, qv__pq_codes codes, uint16_t *out)
 {
     sums sums = { 0 };
 
-    for (size_t s = 0; s < tables->m; s++)
-        for (int i = 0; i < SIXTEENS; i++)
-            add(&sums, i, look_up(tables->bytes + 256 * s, vld1q_u8(codes.bytes + s * codes.stride + 16 * i)));
-    return compare_all(&sums, tables->limit);
+    for (size_t s = 0; s < m; s += 2)
+        for (int i = 0; i < SIXTEENS; i++) {
+            const uint8_t *column = codes.bytes + s * codes.stride + 16 * i;
+            uint8x16_t bytes = look_up(tables + 256 * s, vld1q_u8(column));
+            if (s + 1 < m)
+                bytes = vqaddq_u8(bytes, look_up(tables + 256 * (s + 1), vld1q_u8(column + codes.stride)));
+            add(&sums, i, bytes);
+        }
+    store(&sums, out);
 }
 
-static void filter4_neon(const qv__pq_filter_tables *tables, qv__pq_codes codes, size_t n_blocks, uint64_t *passing)
+static void sums4_neon(const uint8_t *tables, size_t m, qv__pq_codes codes, size_t n_blocks, uint16_t *sums)
 {
-    for (; n_blocks > 0; n_blocks--, codes.bytes += QV_PQ_BLOCK)
-        *passing++ = filter4(tables, codes);
+    for (; n_blocks > 0; n_blocks--, codes.bytes += QV_PQ_BLOCK, sums += QV_PQ_BLOCK)
+        sums4(tables, m, codes, sums);
 }
 
-static void filter8_neon(const qv__pq_filter_tables *tables, qv__pq_codes codes, size_t n_blocks, uint64_t *passing)
+static void sums8_neon(const uint8_t *tables, size_t m, qv__pq_codes codes, size_t n_blocks, uint16_t *sums)
 {
-    for (; n_blocks > 0; n_blocks--, codes.bytes += QV_PQ_BLOCK)
-        *passing++ = filter8(tables, codes);
+    for (; n_blocks > 0; n_blocks--, codes.bytes += QV_PQ_BLOCK, sums += QV_PQ_BLOCK)
+        sums8(tables, m, codes, sums);
+}
+
+/* 0xff where the sum is at most `bound`, weighed by its bit and added up: 16 bits. */
+static inline uint64_t at_most_16(const uint16_t *sums, uint16x8_t bound)
+{
+    static const uint8_t weights[16] = { 1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128 };
+    uint16x8_t low = vcleq_u16(vld1q_u16(sums), bound), high = vcleq_u16(vld1q_u16(sums + 8), bound);
+    uint8x16_t passing = vandq_u8(vcombine_u8(vmovn_u16(low), vmovn_u16(high)), vld1q_u8(weights));
+    return (uint64_t) vaddv_u8(vget_low_u8(passing)) | (uint64_t) vaddv_u8(vget_high_u8(passing)) << 8;
+}
+
+static void at_most_neon(const uint16_t *sums, size_t n_blocks, uint16_t limit, uint64_t *passing)
+{
+    for (size_t i = 0; i < n_blocks; i++, sums += QV_PQ_BLOCK) {
+        passing[i] = 0;
+        for (int at = 0; at < QV_PQ_BLOCK; at += 16)
+            passing[i] |= at_most_16(sums + at, vdupq_n_u16(limit)) << at;
+    }
 }
 
 const qv__pq_kernels qv__pq_kernels_neon = {
-    .name = "neon", P_KERNELS, .filter4 = filter4_neon, .filter8 = filter8_neon
+    .name = "neon", P_KERNELS, .sums4 = sums4_neon, .sums8 = sums8_neon, .at_most = at_most_neon
 };

@@ -15,7 +15,6 @@
 #define P_MAX(a, b)       ((a) > (b) ? (a) : (b))
 #define P_FMA(a, b, c)    ((a) * (b) + (c))
 #define P_FNMA(a, b, c)   ((c) - (a) * (b))
-#define P_LEAST(v)        (v)
 #define P_GREATEST(v)     (v)
 #define P_INT             uint32_t
 #define P_INT_SET1(i)     ((uint32_t) (i))

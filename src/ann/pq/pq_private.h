@@ -5,10 +5,9 @@
 #include "ann/pq/pq.h"
 
 enum {
-    QV_PQ_BLOCK = 64, /* rows that a kernel takes at once */
-    QV_PQ_CHUNK = 4,  /* blocks that a filter takes with one look at the tables */
-    QV_PQ_AHEAD =
-        512, /* bytes of a column that are fetched ahead: many columns are more streams than processors follow */
+    QV_PQ_BLOCK = 64,     /* rows that a kernel takes at once */
+    QV_PQ_CHUNK = 4,      /* blocks that are summed up with one look at the tables */
+    QV_PQ_PIECE = 32,     /* blocks of a list whose sums are looked at together */
     QV_PQ_MAX_WORDS = 256 /* codewords of a sub-vector */
 };
 
@@ -30,25 +29,26 @@ typedef struct qv__pq_columns {
 /* What each codeword adds to the estimate for one query and list. */
 typedef struct qv__pq_tables {
     float *values; /* [m][n] */
-    float *least;  /* [m]: of each table */
-    float range;   /* greatest value less the least one, over all tables */
+    float most;    /* the greatest value, or 0 */
 } qv__pq_tables;
 
 /* Arranged codes of some rows: byte b of row r is at bytes[b * stride + r]. */
 typedef struct qv__pq_codes {
     const uint8_t *bytes;
     size_t stride;
+    uintptr_t ahead; /* where as many bytes lie that are wanted next: fetched on the way. Nothing need be there */
 } qv__pq_codes;
 
-/* Tables in bytes ([m][n], values above `least` in steps, rounded down), and what a row may sum up to. A filter sets the bits of rows whose
- * sum of bytes is at most `limit` or is not known to be above it; sums saturate, so bits may be set in vain, but none is missing. */
-typedef struct qv__pq_filter_tables {
-    const uint8_t *bytes;
-    size_t m;
-    uint16_t limit;
-} qv__pq_filter_tables;
-typedef void (*qv__pq_filter_fn)(const qv__pq_filter_tables *tables, qv__pq_codes codes, size_t n_blocks,
-                                 uint64_t *passing);
+/* The same rows without the first blocks. */
+static inline qv__pq_codes qv__pq_codes_from(qv__pq_codes codes, size_t blocks, size_t width)
+{
+    size_t rows = blocks * QV_PQ_BLOCK;
+    return (qv__pq_codes){ codes.bytes + rows, codes.stride, codes.ahead + rows * width };
+}
+
+/* Sums of tables in bytes ([m][n]) for all rows of some blocks: bytes of sub-vectors 2i and 2i + 1 are added up and cut at 255, these pairs
+ * are added up and cut at 65535. */
+typedef void (*qv__pq_sums_fn)(const uint8_t *tables, size_t m, qv__pq_codes codes, size_t n_blocks, uint16_t *sums);
 
 /* Blocks of rows lie component by component: component j of row r is at rows[j * QV_PQ_BLOCK + r]. Levels differ by rounding alone: each
  * sum is taken in the order of components, with fused additions where there are some. */
@@ -61,9 +61,11 @@ typedef struct qv__pq_kernels {
     /* Of each word scale * |query - word|^2, or -query . word; `query` holds m * dsub floats. */
     void (*distance_tables)(const float *query, const qv__pq_columns *words, float scale, qv__pq_tables *tables);
     void (*product_tables)(const float *query, const qv__pq_columns *words, float scale, qv__pq_tables *tables);
-    /* bytes = min(255, floor((value - least) * steps)). */
-    void (*to_bytes)(const qv__pq_tables *tables, size_t m, size_t n, float steps, uint8_t *bytes);
-    qv__pq_filter_fn filter4, filter8; /* NULL: exact sums of all rows are as quick */
+    /* bytes = min(255, floor(value * steps)), of n >= 0 values, a multiple of 16. */
+    void (*to_bytes)(const float *values, size_t n, float steps, uint8_t *bytes);
+    qv__pq_sums_fn sums4, sums8; /* NULL: exact sums of all rows are as quick */
+    /* Of n_blocks blocks of sums a word each: which of them are at most `limit`. Not NULL where there are sums. */
+    void (*at_most)(const uint16_t *sums, size_t n_blocks, uint16_t limit, uint64_t *passing);
     /* Sums of table values in the order of sub-vectors, of a block of rows with 4-bit codes; NULL: row by row is as quick. */
     void (*sum_block4)(const float *tables, size_t m, qv__pq_codes codes, float *sums);
 } qv__pq_kernels;
@@ -73,8 +75,7 @@ extern const qv__pq_kernels qv__pq_kernels_avx2;
 extern const qv__pq_kernels qv__pq_kernels_avx512;
 extern const qv__pq_kernels qv__pq_kernels_neon;
 /* Byte permutes over whole 8-bit tables. */
-void qv__pq_filter8_avx512_vbmi(const qv__pq_filter_tables *tables, qv__pq_codes codes, size_t n_blocks,
-                                uint64_t *passing);
+void qv__pq_sums8_avx512_vbmi(const uint8_t *tables, size_t m, qv__pq_codes codes, size_t n_blocks, uint16_t *sums);
 
 /* The table in use, and (tests) that of a level by name ("avx512_vbmi" is one of its own); NULL when this machine lacks it. */
 const qv__pq_kernels *qv__pq_kernels_get(void);
@@ -106,12 +107,36 @@ static inline qv__pq_words qv__pq_words_of(const qv__pq *pq, size_t s)
 }
 void qv__pq_half_norms(const float *words, size_t n, size_t dsub, float *half_norms);
 
-qv_status qv__pq_encode(const qv__quantizer *quantizer, const float *rows, size_t n, const float *centroids,
-                        const uint32_t *lists, uint8_t *const *out, qv_error *err);
+/* ------------------------------------------------------------------ queries */
+
+typedef struct qv__pq_query {
+    qv__code_query base;
+    const qv__pq *pq;
+    float *vector;   /* dim */
+    float *residual; /* dim: what tables are made of */
+    bool is_finite;  /* the vector */
+    bool has_tables; /* for the list that was entered */
+    qv__pq_tables tables;
+    float offset;    /* of every estimate */
+    double step;     /* of `bytes`; 0: there are none */
+    uint8_t *bytes;  /* the tables in steps, rounded down */
+    uint8_t *padded; /* width x QV_PQ_BLOCK: codes of a list shorter than a block */
+    uint16_t *sums;  /* of a piece of a list, and the block that follows it */
+} qv__pq_query;
+
 qv_status qv__pq_query_new(const qv__quantizer *quantizer, const float *vector, qv__code_query **out, qv_error *err);
 void qv__pq_query_free(qv__code_query *query);
 void qv__pq_enter_list(qv__code_query *query, const float *centroid, float centroid_distance, const float *extra);
-void qv__pq_scan(qv__code_query *query, const qv__code_list *list, qv__candidates *candidates);
+/* Makes the tables of the list that was entered, if they are not there. */
+void qv__pq_make_tables(qv__pq_query *query);
+/* Exact estimates of the rows of a block whose bits are set. is_whole: all 64 rows may be read. */
+void qv__pq_estimate(const qv__pq_query *query, qv__pq_codes codes, bool is_whole, uint64_t rows, float *estimates);
 void qv__pq_distances(qv__code_query *query, const uint8_t *const *plain, const uint32_t *rows, size_t n, float *out);
+
+/* ------------------------------------------------------------------ the class */
+
+qv_status qv__pq_encode(const qv__quantizer *quantizer, const float *rows, size_t n, const float *centroids,
+                        const uint32_t *lists, uint8_t *const *out, qv_error *err);
+void qv__pq_scan(qv__code_query *query, const qv__code_list *list, qv__candidates *candidates);
 
 #endif

@@ -1,230 +1,29 @@
-/* Searching codes. A query has for each list a table of what every codeword adds (asymmetric distances: Jégou, Douze, Schmid 2011). Blocks
- * of 64 rows are first summed up in bytes, rounded down, which tells most rows to be above the threshold; the others get the exact sum of
- * floats (after André, Kermarrec, Le Scouarnec 2015). So what is offered does not depend on the filter, only how quickly.
+/* Searching codes. A piece of a list is first summed up in bytes, which byte permutes look up (André, Kermarrec, Le Scouarnec 2015). What
+ * follows depends on what the candidates are for.
  *
- * The filter's bound. With step d a table value v of sub-vector s counts as q <= (v - least_s) / d + e1, where e1 = 1e-4 covers the
- * rounding of the three operations at q <= 255. An estimate that is at most T is the rounded sum of m values and of the offset; its error
- * is at most (m + 4) 2^-24 times the sum of their magnitudes, each at most |least_s| + range. Hence
- *     sum of q  <=  (T - offset - sum of least_s + error) / d + m e1,
- * and `limit` is that plus one for the arithmetic of these lines, which is done in double. */
+ * To be measured: the sums themselves are the estimates, each byte half a step more for what rounding took. They are off by a share of a
+ * per cent, codes by a hundred times that. A piece gives as many rows as are wanted at all, by selection from its sums, so that the first
+ * list does not flood the candidates.
+ *
+ * To be told as they are: rows that may be at most at the threshold get their exact sums, so what is offered does not depend on the sums of
+ * bytes. With step d a table value v counts as q <= v / d + e1, where e1 = 1e-4 covers the rounding of the product at q <= 255. An
+ * estimate that is at most T is the rounded sum of m values, at most `most` each, and of the offset; its error is at most (m + 4) 2^-24
+ * times the sum of their magnitudes. Hence
+ *     sum of q  <=  (T - offset + error) / d + m e1,
+ * and the limit is that plus one for the arithmetic of these lines, which is done in double. */
 #include <math.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "pq_private.h"
 
-typedef struct pq_query {
-    qv__code_query base;
-    const qv__pq *pq;
-    float *vector;   /* dim */
-    float *residual; /* dim: what tables are made of */
-    bool has_tables; /* for the list that was entered */
-    qv__pq_tables tables;
-    float offset;     /* of every estimate */
-    double least_sum; /* of the tables */
-    double error;     /* bound for the rounding of an estimate */
-    double step;      /* of `bytes`; 0: they are not made */
-    uint8_t *bytes;   /* the tables for filters */
-    uint8_t *padded;  /* width x QV_PQ_BLOCK: codes of a list shorter than a block */
-} pq_query;
+/* The part of a list that is looked at together. */
+typedef struct piece {
+    qv__pq_codes codes;
+    const uint64_t *ids;
+    size_t n;
+} piece;
 
-qv_status qv__pq_query_new(const qv__quantizer *quantizer, const float *vector, qv__code_query **out, qv_error *err)
-{
-    const qv__pq *pq = (const qv__pq *) quantizer;
-    size_t dim = pq->base.dim, n_values = pq->m * pq->n_words;
-    pq_query *query = NULL;
-    qv_status st = QV_OK;
-
-    QV_TRY(QV_NEW(&query, 1, err));
-    query->base.quantizer = quantizer;
-    query->pq = pq;
-    query->offset = pq->base.metric == QV_METRIC_DOT ? 1 : 0;
-    QV_CHECK(QV_NEW(&query->vector, dim, err));
-    QV_CHECK(QV_NEW(&query->residual, dim, err));
-    QV_CHECK(QV_NEW(&query->tables.least, pq->m, err));
-    QV_CHECK(QV_NEW(&query->padded, pq->width * QV_PQ_BLOCK, err));
-    query->tables.values = qv__alloc_aligned(n_values * sizeof(float));
-    query->bytes = qv__alloc_aligned(n_values);
-    if (!query->tables.values || !query->bytes)
-        QV_CHECK(qv__fail_nomem(err, n_values * sizeof(float)));
-    memcpy(query->vector, vector, dim * sizeof(float));
-    memcpy(query->residual, vector, dim * sizeof(float));
-    *out = &query->base;
-    query = NULL;
-done:
-    qv__pq_query_free((qv__code_query *) query);
-    return st;
-}
-
-void qv__pq_query_free(qv__code_query *base)
-{
-    pq_query *query = (pq_query *) base;
-
-    if (!query)
-        return;
-    qv__free(query->vector);
-    qv__free(query->residual);
-    qv__free(query->tables.least);
-    qv__free(query->tables.values);
-    qv__free(query->bytes);
-    qv__free(query->padded);
-    qv__free(query);
-}
-
-/* ------------------------------------------------------------------ tables */
-
-void qv__pq_enter_list(qv__code_query *base, const float *centroid, float centroid_distance, const float *extra)
-{
-    pq_query *query = (pq_query *) base;
-    size_t dim = query->pq->base.dim;
-
-    QV_UNUSED(centroid_distance);
-    QV_UNUSED(extra);
-    if (!qv__pq_codes_residual(query->pq))
-        return; /* the tables are the same for all lists */
-    query->has_tables = false;
-    for (size_t j = 0; j < dim; j++)
-        query->residual[j] = query->vector[j] - (centroid ? centroid[j] : 0);
-}
-
-/* Distances of unit vectors are halved: 1 - cos = |a - b|^2 / 2. */
-static void make_tables(pq_query *query)
-{
-    const qv__pq *pq = query->pq;
-    qv__pq_columns words = { pq->columns, pq->m, pq->n_words, pq->dsub };
-    double magnitude = 0;
-
-    if (query->has_tables)
-        return;
-    if (pq->base.metric == QV_METRIC_DOT)
-        pq->kernels->product_tables(query->residual, &words, 1, &query->tables);
-    else
-        pq->kernels->distance_tables(query->residual, &words, pq->base.metric == QV_METRIC_COSINE ? 0.5f : 1,
-                                     &query->tables);
-    query->least_sum = 0;
-    for (size_t s = 0; s < pq->m; s++) {
-        query->least_sum += query->tables.least[s];
-        magnitude += fabs((double) query->tables.least[s]);
-    }
-    magnitude += (double) pq->m * query->tables.range + fabs((double) query->offset);
-    query->error = (double) (pq->m + 4) * 0x1p-24 * magnitude;
-    query->step = 0;
-    query->has_tables = true;
-}
-
-static inline qv__pq_filter_fn filter_of(const qv__pq *pq)
-{
-    return pq->bits == 4 ? pq->kernels->filter4 : pq->kernels->filter8;
-}
-
-/* How far above the least possible sum a row may be; rounding is on its side. */
-static inline double room_below(const pq_query *query, float threshold)
-{
-    return (double) threshold - query->offset - query->least_sum + query->error;
-}
-
-/* Makes the bytes for rows up to `threshold`. A single value that is more than `room` above the least one rules a row out, so steps need
- * not reach farther; and sums up to `room` have to fit 16 bits. false: the filter is of no use. */
-static bool make_bytes(pq_query *query, float threshold)
-{
-    const qv__pq *pq = query->pq;
-    double range = query->tables.range, room = room_below(query, threshold);
-
-    if (!filter_of(pq) || !isfinite(threshold) || !isfinite(query->error) || !(range > FLT_MIN))
-        return false;
-    double step = QV_MAX(QV_MIN(range, room) / 255, QV_MAX(room / 60000, range / 4096));
-    if (query->step > 0 && step > query->step / 2 && step < query->step * 2)
-        return true;
-    float steps = (float) (1 / step);
-    if (!isfinite(steps))
-        return false;
-    query->step = 1 / (double) steps;
-    pq->kernels->to_bytes(&query->tables, pq->m, pq->n_words, steps, query->bytes);
-    return true;
-}
-
-/* ------------------------------------------------------------------ exact sums */
-
-/* Sums of table values in the order of sub-vectors. Four rows are added up side by side: one alone waits for each of its additions.
- * Byte b of row i is at codes[i][b * stride]. */
-static void sum_four(const pq_query *query, const uint8_t *const codes[4], size_t stride, float sums[4])
-{
-    const qv__pq *pq = query->pq;
-    const float *table = query->tables.values;
-    float sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
-    const uint8_t *code0 = codes[0], *code1 = codes[1], *code2 = codes[2], *code3 = codes[3];
-
-    if (pq->bits == 8) {
-        for (size_t at = 0, end = pq->width * stride; at < end; at += stride, table += 256) {
-            sum0 += table[code0[at]];
-            sum1 += table[code1[at]];
-            sum2 += table[code2[at]];
-            sum3 += table[code3[at]];
-        }
-    } else {
-        for (size_t at = 0, end = pq->width * stride; at < end; at += stride, table += 32) {
-            sum0 = sum0 + table[code0[at] & 15] + table[16 + (code0[at] >> 4)];
-            sum1 = sum1 + table[code1[at] & 15] + table[16 + (code1[at] >> 4)];
-            sum2 = sum2 + table[code2[at] & 15] + table[16 + (code2[at] >> 4)];
-            sum3 = sum3 + table[code3[at] & 15] + table[16 + (code3[at] >> 4)];
-        }
-    }
-    sums[0] = sum0;
-    sums[1] = sum1;
-    sums[2] = sum2;
-    sums[3] = sum3;
-}
-
-/* Estimates of the rows of a block whose bits are set. */
-static void estimate_some(const pq_query *query, qv__pq_codes codes, uint64_t passing, float *estimates)
-{
-    while (passing) {
-        const uint8_t *rows[4];
-        unsigned places[4];
-        float sums[4];
-        for (int i = 0; i < 4; i++) { /* the last ones repeat the last row */
-            places[i] = passing ? (unsigned) __builtin_ctzll(passing) : places[i - 1];
-            rows[i] = codes.bytes + places[i];
-            passing &= passing - 1;
-        }
-        sum_four(query, rows, codes.stride, sums);
-        for (int i = 0; i < 4; i++)
-            estimates[places[i]] = query->offset + sums[i];
-    }
-}
-
-static void estimate(const pq_query *query, qv__pq_codes codes, uint64_t passing, float *estimates)
-{
-    enum { FEW = 8 }; /* rows that are summed up one by one sooner than the block */
-    const qv__pq *pq = query->pq;
-
-    if (pq->bits == 8 || !pq->kernels->sum_block4 || __builtin_popcountll(passing) <= FEW) {
-        estimate_some(query, codes, passing, estimates);
-        return;
-    }
-    pq->kernels->sum_block4(query->tables.values, pq->m, codes, estimates);
-    for (size_t r = 0; r < QV_PQ_BLOCK; r++)
-        estimates[r] += query->offset;
-}
-
-void qv__pq_distances(qv__code_query *base, const uint8_t *const *plain, const uint32_t *rows, size_t n, float *out)
-{
-    pq_query *query = (pq_query *) base;
-    size_t width = query->pq->width;
-
-    make_tables(query);
-    for (size_t first = 0; first < n; first += 4) {
-        const uint8_t *codes[4];
-        float sums[4];
-        for (size_t i = 0; i < 4; i++)
-            codes[i] = plain[0] + rows[QV_MIN(first + i, n - 1)] * width;
-        sum_four(query, codes, 1, sums);
-        for (size_t i = 0; i < QV_MIN(n - first, 4); i++)
-            out[first + i] = query->offset + sums[i];
-    }
-}
-
-/* ------------------------------------------------------------------ scans */
+static inline size_t blocks_of(const piece *p) { return (p->n + QV_PQ_BLOCK - 1) / QV_PQ_BLOCK; }
 
 /* Rows that the mask lets through: it is asked before sums are made. */
 static uint64_t masked(qv__candidates *candidates, const uint64_t *ids, uint64_t passing)
@@ -241,69 +40,158 @@ static uint64_t masked(qv__candidates *candidates, const uint64_t *ids, uint64_t
     return kept;
 }
 
-static void offer_block(const pq_query *query, qv__pq_codes codes, const uint64_t *ids, uint64_t passing,
-                        qv__candidates *candidates)
+/* ------------------------------------------------------------------ sums of bytes */
+
+/* A piece of whole blocks, or one that ends with its list: the last block then begins among rows that were summed up. A list that is shorter
+ * than a block was padded. What lies behind the last row is never at most anything. */
+static void sum_piece(qv__pq_query *query, const piece *p)
+{
+    const qv__pq *pq = query->pq;
+    qv__pq_sums_fn sums = pq->bits == 4 ? pq->kernels->sums4 : pq->kernels->sums8;
+    size_t whole = p->n / QV_PQ_BLOCK, rest = p->n % QV_PQ_BLOCK, last = whole > 0 ? p->n - QV_PQ_BLOCK : 0;
+
+    sums(query->bytes, pq->m, p->codes, whole, query->sums);
+    if (rest == 0)
+        return;
+    qv__pq_codes codes = { p->codes.bytes + last, p->codes.stride, p->codes.ahead + whole * QV_PQ_BLOCK * pq->width };
+    sums(query->bytes, pq->m, codes, 1, query->sums + last);
+    memset(query->sums + p->n, 0xff, (blocks_of(p) * QV_PQ_BLOCK - p->n) * sizeof *query->sums);
+}
+
+static inline uint16_t limit_of(double steps) { return (uint16_t) QV_MIN(steps, UINT16_MAX - 1); }
+
+/* ------------------------------------------------------------------ estimates that choose */
+
+static size_t count(const uint64_t *passing, size_t n)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (size_t) __builtin_popcountll(passing[i]);
+    return sum;
+}
+
+/* The least limit that lets `wanted` rows pass, of which `limit` lets no fewer. */
+static uint16_t narrow(const qv__pq_query *query, size_t n_blocks, size_t wanted, uint16_t limit)
+{
+    uint64_t passing[QV_PQ_PIECE + 1];
+    unsigned low = 0, high = limit;
+
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        query->pq->kernels->at_most(query->sums, n_blocks, (uint16_t) middle, passing);
+        if (count(passing, n_blocks) >= wanted)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return (uint16_t) low;
+}
+
+static void offer_sums(const qv__pq_query *query, const piece *p, qv__candidates *candidates)
+{
+    const qv__pq *pq = query->pq;
+    double base = query->offset + query->step * (double) pq->m / 2;
+    double steps = floor(((double) candidates->threshold - base) / query->step) + 1;
+    uint64_t passing[QV_PQ_PIECE + 1];
+    float estimates[QV_PQ_BLOCK];
+
+    if (!(steps >= 0))
+        return;
+    pq->kernels->at_most(query->sums, blocks_of(p), limit_of(steps), passing);
+    if (!candidates->mask && count(passing, blocks_of(p)) > candidates->capacity) {
+        uint16_t limit = narrow(query, blocks_of(p), candidates->capacity, limit_of(steps));
+        pq->kernels->at_most(query->sums, blocks_of(p), limit, passing);
+    }
+    for (size_t block = 0; block < blocks_of(p); block++) {
+        const uint16_t *sums = query->sums + block * QV_PQ_BLOCK;
+        const uint64_t *ids = p->ids + block * QV_PQ_BLOCK, rows = masked(candidates, ids, passing[block]);
+        for (uint64_t left = rows; left; left &= left - 1) {
+            unsigned r = (unsigned) __builtin_ctzll(left);
+            estimates[r] = (float) (base + query->step * sums[r]);
+        }
+        if (rows)
+            qv__candidates_offer_block(candidates, estimates, estimates, ids, rows);
+    }
+}
+
+/* ------------------------------------------------------------------ exact estimates */
+
+/* Rows of a block that may be at most at the threshold. */
+static uint64_t below(const qv__pq_query *query, size_t block, float threshold)
+{
+    const qv__pq *pq = query->pq;
+    double magnitude = (double) pq->m * query->tables.most + fabs((double) query->offset);
+    double error = (double) (pq->m + 4) * 0x1p-24 * magnitude;
+    uint64_t passing;
+
+    if (query->step == 0 || !isfinite(threshold))
+        return UINT64_MAX;
+    double steps = floor((threshold - query->offset + error) / query->step + 1e-4 * (double) pq->m) + 1;
+    if (steps < 0)
+        return 0;
+    pq->kernels->at_most(query->sums + block * QV_PQ_BLOCK, 1, limit_of(steps), &passing);
+    return passing;
+}
+
+static void offer_exact(const qv__pq_query *query, const piece *p, qv__candidates *candidates)
 {
     float estimates[QV_PQ_BLOCK];
 
-    passing = masked(candidates, ids, passing);
-    if (!passing)
-        return;
-    estimate(query, codes, passing, estimates);
-    qv__candidates_offer_block(candidates, estimates, estimates, ids, passing);
-}
-
-/* At most QV_PQ_CHUNK whole blocks of rows; `live` says which rows of the first one count. */
-static void scan_blocks(pq_query *query, qv__pq_codes codes, const uint64_t *ids, size_t n_blocks, uint64_t live,
-                        qv__candidates *candidates)
-{
-    uint64_t passing[QV_PQ_CHUNK];
-
-    for (size_t i = 0; i < n_blocks; i++)
-        passing[i] = UINT64_MAX;
-    if (make_bytes(query, candidates->threshold)) {
-        double limit = floor(room_below(query, candidates->threshold) / query->step + 1e-4 * (double) query->pq->m) + 1;
-        if (limit < 0)
-            return;
-        qv__pq_filter_tables tables = { query->bytes, query->pq->m, (uint16_t) QV_MIN(limit, UINT16_MAX) };
-        filter_of(query->pq)(&tables, codes, n_blocks, passing);
-    }
-    passing[0] &= live;
-    for (size_t i = 0; i < n_blocks; i++) {
-        offer_block(query, codes, ids, passing[i], candidates);
-        codes.bytes += QV_PQ_BLOCK;
-        ids += QV_PQ_BLOCK;
+    for (size_t at = 0; at < p->n; at += QV_PQ_BLOCK) {
+        size_t n = QV_MIN(p->n - at, QV_PQ_BLOCK);
+        qv__pq_codes codes = { p->codes.bytes + at, p->codes.stride, 0 };
+        uint64_t rows = below(query, at / QV_PQ_BLOCK, candidates->threshold) & UINT64_MAX >> (QV_PQ_BLOCK - n);
+        rows = masked(candidates, p->ids + at, rows);
+        if (!rows)
+            continue;
+        qv__pq_estimate(query, codes, n == QV_PQ_BLOCK, rows, estimates);
+        qv__candidates_offer_block(candidates, estimates, estimates, p->ids + at, rows);
     }
 }
 
-static void scan_short(pq_query *query, const qv__code_list *list, qv__candidates *candidates)
+/* ------------------------------------------------------------------ lists */
+
+static void scan_piece(qv__pq_query *query, const piece *p, qv__candidates *candidates)
 {
-    qv__pq_codes codes = { query->padded, QV_PQ_BLOCK };
+    if (query->step > 0)
+        sum_piece(query, p);
+    if (query->step > 0 && candidates->is_rough)
+        offer_sums(query, p, candidates);
+    else
+        offer_exact(query, p, candidates);
+}
+
+/* While a list is looked at, the codes of the next one are fetched in the order of the file. */
+static uintptr_t ahead_of(const qv__code_list *list)
+{
+    return (uintptr_t) (list->next ? list->next : list)->columns[0];
+}
+
+static void scan_short(qv__pq_query *query, const qv__code_list *list, qv__candidates *candidates)
+{
+    piece p = { { query->padded, QV_PQ_BLOCK, ahead_of(list) }, list->ids, list->n };
 
     for (size_t b = 0; b < query->pq->width; b++)
         memcpy(query->padded + b * QV_PQ_BLOCK, list->columns[0] + b * list->n, list->n);
-    offer_block(query, codes, list->ids, (UINT64_C(1) << list->n) - 1, candidates);
+    scan_piece(query, &p, candidates);
 }
 
 void qv__pq_scan(qv__code_query *base, const qv__code_list *list, qv__candidates *candidates)
 {
-    pq_query *query = (pq_query *) base;
-    size_t n = list->n, whole = n / QV_PQ_BLOCK, rest = n % QV_PQ_BLOCK;
+    qv__pq_query *query = (qv__pq_query *) base;
 
-    if (n == 0)
+    if (list->n == 0)
         return;
-    make_tables(query);
-    if (whole == 0) {
+    qv__pq_make_tables(query);
+    if (list->n < QV_PQ_BLOCK) {
         scan_short(query, list, candidates);
         return;
     }
-    for (size_t block = 0; block < whole; block += QV_PQ_CHUNK) {
-        qv__pq_codes codes = { list->columns[0] + block * QV_PQ_BLOCK, n };
-        scan_blocks(query, codes, list->ids + block * QV_PQ_BLOCK, QV_MIN(whole - block, QV_PQ_CHUNK), UINT64_MAX,
-                    candidates);
-    }
-    if (rest > 0) { /* the last block begins among rows that were seen */
-        qv__pq_codes codes = { list->columns[0] + n - QV_PQ_BLOCK, n };
-        scan_blocks(query, codes, list->ids + n - QV_PQ_BLOCK, 1, UINT64_MAX << (QV_PQ_BLOCK - rest), candidates);
+    uintptr_t ahead = ahead_of(list);
+    for (size_t at = 0, n; at < list->n; at += n) { /* no piece is shorter than a block */
+        enum { USUAL = QV_PQ_PIECE * QV_PQ_BLOCK };
+        n = list->n - at < USUAL + QV_PQ_BLOCK ? list->n - at : USUAL;
+        piece p = { { list->columns[0] + at, list->n, ahead + at * query->pq->width }, list->ids + at, n };
+        scan_piece(query, &p, candidates);
     }
 }

@@ -4,7 +4,7 @@
  *   P_VEC, P_LANES   vector of floats, at most 16 of them
  *   P_LOAD(p), P_STORE(p, v), P_SET1(x), P_SUB, P_MUL, P_MIN, P_MAX
  *   P_FMA(a, b, c)   a * b + c      P_FNMA(a, b, c)  c - a * b
- *   P_LEAST(v), P_GREATEST(v)       over the lanes
+ *   P_GREATEST(v)    over the lanes
  *   P_INT, P_INT_SET1(i), P_INT_STORE(p, i)          vector of 32-bit numbers
  *   P_KEEP(best, which, v, i)       where v < best: best = v, which = i
  *   P_STORE_BYTES(p, v)             each lane, in 0 .. 255, rounded down
@@ -89,25 +89,25 @@ static void P_NAME(approach)(const float *rows, const float *word, size_t dsub, 
     }
 #define P_PRODUCT_STEP(sum, value, word) (sum) = P_FNMA((value), (word), (sum));
 
-#define P_FINISH(v)                                                    \
-    sum##v = P_MUL(sum##v, P_SET1(scale));                             \
-    P_STORE(tables->values + s * words->n + c + (v) *P_LANES, sum##v); \
-    least = P_MIN(least, sum##v);                                      \
-    greatest = P_MAX(greatest, sum##v);
+#define P_FINISH(v)                                     \
+    sum##v = P_MUL(sum##v, P_SET1(scale));              \
+    P_STORE(values + s * n + c + (v) *P_LANES, sum##v); \
+    most = P_MAX(most, sum##v);
 
 /* Words by four vectors, which share the loads of the query; 16 words may be a single vector. */
 #define P_TABLES(name, STEP)                                                                                      \
     static void P_NAME(name)(const float *query, const qv__pq_columns *words, float scale, qv__pq_tables *tables) \
     {                                                                                                             \
-        P_VEC range = P_SET1(0);                                                                                  \
+        const size_t n = words->n, dsub = words->dsub;                                                            \
+        float *values = tables->values;                                                                           \
+        P_VEC most = P_SET1(0);                                                                                   \
         for (size_t s = 0; s < words->m; s++) {                                                                   \
-            const float *part = query + s * words->dsub, *columns = words->values + s * words->dsub * words->n;   \
-            P_VEC least = P_SET1(INFINITY), greatest = P_SET1(-INFINITY);                                         \
+            const float *part = query + s * dsub, *columns = words->values + s * dsub * n;                        \
             size_t c = 0;                                                                                         \
-            for (; c + 4 * P_LANES <= words->n; c += 4 * P_LANES) {                                               \
+            for (; c + 4 * P_LANES <= n; c += 4 * P_LANES) {                                                      \
                 P_VEC sum0 = P_SET1(0), sum1 = sum0, sum2 = sum0, sum3 = sum0;                                    \
-                for (size_t j = 0; j < words->dsub; j++) {                                                        \
-                    const float *column = columns + j * words->n + c;                                             \
+                for (size_t j = 0; j < dsub; j++) {                                                               \
+                    const float *column = columns + j * n + c;                                                    \
                     P_VEC value = P_SET1(part[j]);                                                                \
                     STEP(sum0, value, P_LOAD(column))                                                             \
                     STEP(sum1, value, P_LOAD(column + P_LANES))                                                   \
@@ -116,27 +116,22 @@ static void P_NAME(approach)(const float *rows, const float *word, size_t dsub, 
                 }                                                                                                 \
                 EACH4(P_FINISH)                                                                                   \
             }                                                                                                     \
-            for (; c < words->n; c += P_LANES) {                                                                  \
+            for (; c < n; c += P_LANES) {                                                                         \
                 P_VEC sum0 = P_SET1(0);                                                                           \
-                for (size_t j = 0; j < words->dsub; j++)                                                          \
-                    STEP(sum0, P_SET1(part[j]), P_LOAD(columns + j * words->n + c))                               \
+                for (size_t j = 0; j < dsub; j++)                                                                 \
+                    STEP(sum0, P_SET1(part[j]), P_LOAD(columns + j * n + c))                                      \
                 P_FINISH(0)                                                                                       \
             }                                                                                                     \
-            tables->least[s] = P_LEAST(least);                                                                    \
-            range = P_MAX(range, P_SUB(greatest, P_SET1(tables->least[s])));                                      \
         }                                                                                                         \
-        tables->range = P_GREATEST(range);                                                                        \
+        tables->most = P_GREATEST(most);                                                                          \
     }
 P_TABLES(distance_tables, P_DISTANCE_STEP)
 P_TABLES(product_tables, P_PRODUCT_STEP)
 
-static void P_NAME(to_bytes)(const qv__pq_tables *tables, size_t m, size_t n, float steps, uint8_t *bytes)
+static void P_NAME(to_bytes)(const float *values, size_t n, float steps, uint8_t *bytes)
 {
-    for (size_t s = 0; s < m; s++)
-        for (size_t c = 0; c < n; c += P_LANES) {
-            P_VEC above = P_SUB(P_LOAD(tables->values + s * n + c), P_SET1(tables->least[s]));
-            P_STORE_BYTES(bytes + s * n + c, P_MIN(P_MUL(above, P_SET1(steps)), P_SET1(255)));
-        }
+    for (size_t i = 0; i < n; i += P_LANES)
+        P_STORE_BYTES(bytes + i, P_MIN(P_MUL(P_LOAD(values + i), P_SET1(steps)), P_SET1(255)));
 }
 
 #undef EACH4

@@ -429,6 +429,7 @@ static qv_status scan_segments(query_run *run, qv__vector_counters *counters, qv
         qv__candidates_clear(c);
         QV_TRY(qv__candidates_init(c, run->is_dead[q] ? 0 : run->capacity, run->is_bounded ? r->exact : NULL, q, NULL,
                                    err));
+        c->is_rough = run->is_measured && run->capacity > r->k; /* else who is measured is who is returned */
         if (run->bounds_estimates && r->has_lower)
             c->lower = r->lower;
         if (run->bounds_estimates && r->has_upper)

@@ -230,23 +230,25 @@ static qv_status visit_list(block *b, const visit *v, const qv__code_list *list,
     return QV_OK;
 }
 
-/* Fetches the beginning of a list before its turn comes. */
-static void look_ahead(qv__vector_segment *segment, const qv__quantizer *q, size_t list)
+/* The list after visit i, whose beginning is fetched before its turn comes; NULL: the same one, or none. */
+static const qv__code_list *look_ahead(const block *b, size_t i, qv__code_list *next)
 {
-    qv__code_list next;
+    const qv__quantizer *q = b->s->model->quantizer;
 
-    if (qv__vector_segment_list(segment, list, &next, NULL) != QV_OK)
-        return; /* its own visit will tell */
-    for (size_t i = 0; i < q->n_columns; i++)
+    if (i + 1 == b->n_visits || b->visits[i + 1].list == b->visits[i].list ||
+        qv__vector_segment_list(b->s->segment, b->visits[i + 1].list, next, NULL) !=
+            QV_OK) /* its own visit will tell */
+        return NULL;
+    for (size_t c = 0; c < q->n_columns; c++)
         for (size_t at = 0; at < 512; at += 64)
-            __builtin_prefetch(next.columns[i] + at);
+            __builtin_prefetch(next->columns[c] + at);
+    return next;
 }
 
 static qv_status run_visits(block *b, qv_error *err)
 {
     const search *s = b->s;
-    const qv__quantizer *q = s->model->quantizer;
-    qv__code_list list = { 0 };
+    qv__code_list list = { 0 }, next = { 0 };
 
     if (b->n > 1 && b->n_visits)
         qsort(b->visits, b->n_visits, sizeof *b->visits, compare_visits);
@@ -256,10 +258,9 @@ static qv_status run_visits(block *b, qv_error *err)
             QV_TRY(qv__job_tick(s->request->job, 0, 0, err));
             QV_TRY(qv__vector_segment_list(s->segment, v->list, &list, err));
             b->counters->lists++;
-            b->counters->bytes += list_bytes(q, list.n);
-            if (i + 1 < b->n_visits && b->visits[i + 1].list != v->list)
-                look_ahead(s->segment, q, b->visits[i + 1].list);
+            b->counters->bytes += list_bytes(s->model->quantizer, list.n);
         }
+        list.next = look_ahead(b, i, &next);
         QV_TRY(visit_list(b, v, &list, err));
     }
     b->n_visits = 0;
@@ -310,7 +311,7 @@ static qv_status first_rounds(block *b, qv_error *err)
         if (is_dead(&s->candidates[b->first + i]))
             continue;
         probes[i] = qv__probes_of(&s->policy, s->model->metric, b->distances + i * b->room, b->room);
-        QV_TRY(add_visits(b, i, QV_MIN(probes[i], 1), err));
+        QV_TRY(add_visits(b, i, b->n > 1 ? QV_MIN(probes[i], 1) : probes[i], err)); /* one alone is in order anyway */
     }
     QV_TRY(run_visits(b, err));
     for (size_t i = 0; i < b->n; i++)

@@ -415,8 +415,26 @@ static void scans_offer_the_best_of_long_codes(void **state)
                        levels[l]);
 }
 
-/* The filter works: it stops most rows that are above the threshold, and none below. */
-static void filters_stop_rows_above(void **state)
+/* ------------------------------------------------------------------ sums of bytes */
+
+static unsigned byte_of(const uint8_t *bytes, const uint8_t *codes, unsigned bits, size_t n, size_t r, size_t s)
+{
+    uint8_t code = codes[(bits == 8 ? s : s / 2) * n + r];
+    return bytes[(s << bits) + (bits == 8 ? code : s % 2 ? code >> 4 : code & 15)];
+}
+
+static unsigned sum_of_bytes(const uint8_t *bytes, const uint8_t *codes, const shape *x, size_t n, size_t r)
+{
+    unsigned sum = 0;
+
+    for (size_t s = 0; s < x->m; s += 2)
+        sum += QV_MIN(byte_of(bytes, codes, x->bits, n, r, s) +
+                          (s + 1 < x->m ? byte_of(bytes, codes, x->bits, n, r, s + 1) : 0),
+                      255);
+    return sum;
+}
+
+static void sums_of_bytes_are_cut_at_their_limits(void **state)
 {
     enum { N = 320, BLOCKS = N / 64 };
     qvt_rng rng = qvt_rng_seeded();
@@ -426,31 +444,22 @@ static void filters_stop_rows_above(void **state)
         for (size_t i = 0; qv__pq_kernels_of(levels[l]) && i < 40; i++) {
             unsigned bits = i % 2 ? 4 : 8;
             const qv__pq_kernels *kernels = qv__pq_kernels_of(levels[l]);
-            qv__pq_filter_fn filter = bits == 4 ? kernels->filter4 : kernels->filter8;
-            size_t m = 2 + 2 * qvt_rng_below(&rng, 300) + (bits == 8 && i % 4), width = m * bits / 8;
-            if (!filter)
+            qv__pq_sums_fn sum_up = bits == 4 ? kernels->sums4 : kernels->sums8;
+            size_t m = 2 + 2 * qvt_rng_below(&rng, 400) + (bits == 8 && i % 4), width = m * bits / 8;
+            if (!sum_up)
                 continue;
             uint8_t *bytes = random_codes(&rng, m << bits), *codes = random_codes(&rng, width * N);
             for (size_t k = 0; k < m << bits; k++)
                 bytes[k] /= (uint8_t) (i < 20 ? 2 : 1); /* no pair is cut, or many are */
+            uint16_t sums[N], limit;
             uint64_t passing[BLOCKS];
-            uint32_t mean = (uint32_t) (m * (i < 20 ? 63 : 122));
-            qv__pq_filter_tables tables = { bytes, m, (uint16_t) QV_MIN(mean, 65000) };
-            filter(&tables, (qv__pq_codes){ codes, N }, BLOCKS, passing);
+            sum_up(bytes, m, (qv__pq_codes){ codes, N, (uintptr_t) codes }, BLOCKS, sums);
+            limit = sums[qvt_rng_below(&rng, N)];
+            kernels->at_most(sums, BLOCKS, limit, passing);
             for (size_t r = 0; r < N; r++) {
-                uint32_t sum = 0, cut = 0;
-                for (size_t s = 0; s < m; s += 2) {
-                    uint32_t pair = 0;
-                    for (size_t t = s; t < QV_MIN(s + 2, m); t++) {
-                        uint8_t byte = codes[(bits == 8 ? t : t / 2) * N + r];
-                        pair += bytes[(t << bits) + (bits == 8 ? byte : t % 2 ? byte >> 4 : byte & 15)];
-                    }
-                    sum += pair;
-                    cut += QV_MIN(pair, 255);
-                }
-                bool passes = passing[r / 64] >> (r % 64) & 1;
-                assert_true(passes || sum > tables.limit);
-                assert_true(!passes || QV_MIN(cut, UINT16_MAX) <= tables.limit);
+                unsigned sum = sum_of_bytes(bytes, codes, &(shape){ m, m, bits }, N, r);
+                assert_int_equal(sums[r], QV_MIN(sum, UINT16_MAX));
+                assert_int_equal(passing[r / 64] >> (r % 64) & 1, sums[r] <= limit);
             }
             free(bytes);
             free(codes);
@@ -460,21 +469,95 @@ static void filters_stop_rows_above(void **state)
 /* Bytes are the tables, rounded down. */
 static void bytes_are_rounded_down(void **state)
 {
-    enum { M = 3, WORDS = 16 };
-    float values[M * WORDS], least[M] = { -3, 0, 1 };
-    qv__pq_tables tables = { values, least, 400 };
-    uint8_t bytes[M * WORDS];
+    enum { N = 48 };
+    float values[N];
+    uint8_t bytes[N];
 
     (void) state;
-    for (size_t i = 0; i < M * WORDS; i++)
-        values[i] = least[i / WORDS] + (float) (i * 37 % 401) * 0.25f;
+    for (size_t i = 0; i < N; i++)
+        values[i] = (float) (i * 37 % 401) * 0.25f;
     for (size_t l = 0; l < QV_COUNT_OF(levels); l++) {
         if (!qv__pq_kernels_of(levels[l]))
             continue;
-        qv__pq_kernels_of(levels[l])->to_bytes(&tables, M, WORDS, 3, bytes);
-        for (size_t i = 0; i < M * WORDS; i++)
+        qv__pq_kernels_of(levels[l])->to_bytes(values, N, 3, bytes);
+        for (size_t i = 0; i < N; i++)
             assert_int_equal(bytes[i], QV_MIN((i * 37 % 401) * 3 / 4, 255));
     }
+}
+
+/* Where rows will be measured, estimates are sums of bytes, and the best rows by them are kept. They are above the exact ones by what
+ * rounding takes at most; below, more may be missing where pairs of bytes were cut. */
+static void check_rough_scan(qvt_rng *rng, shape shape, qv_metric metric, size_t n, size_t capacity, bool is_masked,
+                             const char *level)
+{
+    made made = make(rng, shape, metric, level);
+    const qv__quantizer_class *class = made.quantizer->class;
+    float *query = random_floats(rng, shape.dim), *centroid = random_floats(rng, shape.dim);
+    float *exact = calloc(n, sizeof *exact);
+    size_t width = made.pq->width;
+    uint8_t *plain = random_codes(rng, n * width), *arranged = calloc(n * width, 1);
+    uint64_t *ids = calloc(n, sizeof *ids), bits[64];
+    uint32_t *rows = calloc(n, sizeof *rows);
+    qv__key_span span = { 0, 64 * 64, (const uint8_t *) bits };
+    qv__key_mask mask = { 1, &span };
+    qv__hit *all = calloc(n, sizeof *all);
+    const qv__hit *hits;
+    qv__candidates candidates;
+    qv__code_query *q;
+    qv_error err;
+
+    class->arrange(made.quantizer, (const uint8_t *const[]){ plain }, n, &arranged);
+    for (size_t i = 0; i < QV_COUNT_OF(bits); i++)
+        bits[i] = qvt_rng_next(rng);
+    for (size_t r = 0; r < n; r++)
+        rows[r] = (uint32_t) (ids[r] = r);
+    QVT_OK(class->query_new(made.quantizer, query, &q, &err));
+    QVT_OK(qv__candidates_init(&candidates, capacity, NULL, 0, is_masked ? &mask : NULL, &err));
+    candidates.is_rough = true;
+    class->enter_list(q, centroid, 0, NULL);
+    class->distances(q, (const uint8_t *const[]){ plain }, rows, n, exact);
+    class->scan(q, &(qv__code_list){ .n = n, .ids = ids, .columns = { arranged } }, &candidates);
+    const qv__pq_query *inner = (const qv__pq_query *) q;
+    size_t n_all = 0, n_found = qv__candidates_finish(&candidates, &hits);
+    for (size_t r = 0; r < n; r++) {
+        double base = inner->offset + inner->step * (double) shape.m / 2;
+        double sum = inner->step > 0 ? sum_of_bytes(inner->bytes, arranged, &shape, n, r) : 0;
+        float estimate = inner->step > 0 ? (float) (base + inner->step * sum) : exact[r];
+        assert_true(estimate <= exact[r] + inner->step * (double) shape.m / 2 * 1.01 + 1e-4);
+        if (!is_masked || qv__key_mask_find(&mask, r))
+            all[n_all++] = (qv__hit){ estimate, r };
+    }
+    qsort(all, n_all, sizeof *all, by_rank);
+    assert_int_equal(n_found, QV_MIN(n_all, capacity));
+    for (size_t i = 0; i < n_found; i++) {
+        assert_int_equal(hits[i].id, all[i].id);
+        assert_true(hits[i].distance == all[i].distance);
+    }
+    qv__candidates_clear(&candidates);
+    class->query_free(q);
+    free(query);
+    free(centroid);
+    free(exact);
+    free(plain);
+    free(arranged);
+    free(ids);
+    free(rows);
+    free(all);
+    unmake(&made);
+}
+
+static void rough_scans_choose_among_the_best(void **state)
+{
+    static const size_t sizes[] = { 1, 63, 64, 65, 300, 2047, 2048, 2049, 2111, 2112, 2113, 4000 };
+    static const size_t capacities[] = { 1, 10, 100, 5000 };
+    static const shape plain_shapes[] = { { 32, 16, 4 }, { 32, 8, 8 }, { 9, 9, 8 }, { 1100, 1100, 4 } };
+    qvt_rng rng = qvt_rng_seeded();
+
+    (void) state;
+    for (size_t l = 0; l < QV_COUNT_OF(levels); l++)
+        for (size_t i = 0; qv__pq_kernels_of(levels[l]) && i < 8 * QV_COUNT_OF(sizes); i++)
+            check_rough_scan(&rng, plain_shapes[i % 13 == 0 ? 3 : i % 3], metrics[i % 3], sizes[i % QV_COUNT_OF(sizes)],
+                             capacities[qvt_rng_below(&rng, QV_COUNT_OF(capacities))], i % 4 == 0, levels[l]);
 }
 
 /* Vector levels give the same bits; the scalar one differs by rounding. */
@@ -747,8 +830,9 @@ int main(void)
         cmocka_unit_test(estimates_are_sums),
         cmocka_unit_test(scans_offer_the_best),
         cmocka_unit_test(scans_offer_the_best_of_long_codes),
-        cmocka_unit_test(filters_stop_rows_above),
+        cmocka_unit_test(sums_of_bytes_are_cut_at_their_limits),
         cmocka_unit_test(bytes_are_rounded_down),
+        cmocka_unit_test(rough_scans_choose_among_the_best),
         cmocka_unit_test(levels_agree),
         cmocka_unit_test(training_is_as_good_as_plain_kmeans),
         cmocka_unit_test(training_depends_on_the_seed_alone),

@@ -1,7 +1,7 @@
 /* Sums of bytes of 64 rows per block in 16 bits, for the files that are compiled for AVX-512. The sums of even rows grow in words whose high
  * bytes, the odd rows, are taken off at the end (as in faiss' fast scan): three instructions per byte vector. */
-#ifndef QV_ANN_PQ_FILTER_AVX512_H
-#define QV_ANN_PQ_FILTER_AVX512_H
+#ifndef QV_ANN_PQ_SUMS_AVX512_H
+#define QV_ANN_PQ_SUMS_AVX512_H
 
 #include <immintrin.h>
 
@@ -45,15 +45,17 @@ static inline void sums_close(qv__pq_sums *sums, int n_blocks)
     }
 }
 
-static inline void sums_compare(const qv__pq_sums *sums, int n_blocks, uint16_t limit, uint64_t *passing)
+/* In the order of rows. */
+static inline void sums_store(const qv__pq_sums *sums, int n_blocks, uint16_t *out)
 {
-    const __m512i bound = _mm512_set1_epi16((int16_t) limit), low_bytes = _mm512_set1_epi16(0x00ff);
+    const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+    const __m512i second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
 
-    for (int i = 0; i < n_blocks; i++) {
-        __m512i even = _mm512_movm_epi16(_mm512_cmple_epu16_mask(sums->total_even[i], bound));
-        __m512i odd = _mm512_movm_epi16(_mm512_cmple_epu16_mask(sums->total_odd[i], bound));
-        __m512i both = _mm512_or_si512(_mm512_and_si512(low_bytes, even), _mm512_andnot_si512(low_bytes, odd));
-        passing[i] = (uint64_t) _mm512_movepi8_mask(both);
+    for (int i = 0; i < n_blocks; i++, out += QV_PQ_BLOCK) {
+        __m512i low = _mm512_unpacklo_epi16(sums->total_even[i], sums->total_odd[i]);
+        __m512i high = _mm512_unpackhi_epi16(sums->total_even[i], sums->total_odd[i]);
+        _mm512_storeu_si512(out, _mm512_permutex2var_epi64(low, first, high));
+        _mm512_storeu_si512(out + 32, _mm512_permutex2var_epi64(low, second, high));
     }
 }
 
