@@ -229,7 +229,7 @@ int main(int argc, char **argv)
     must(sq->class->encode(sq, d.rows, d.n, NULL, NULL, &codes, &err), &err);
     measuring with = { &d, NULL };
     must(qv__distance_new(QV_METRIC_L2, QV_EL_F32, d.dim, d.queries, QV_EL_F32, QUERIES, &with.distance, &err), &err);
-    qv__exact exact = { measure, &with };
+    qv__exact exact = { measure, &with, NULL };
     for (int over_codes = 1; over_codes >= 0; over_codes--) {
         qv__hnsw *graph = over_codes ? build(&d, codes, QV_EL_U8, &options) : build(&d, d.rows, QV_EL_F32, &options);
         for (size_t i = 0; i < QV_COUNT_OF(widths); i++)

@@ -194,7 +194,7 @@ static void bench_scan(const data *x, const coded *codes)
 static void bench_exact(const data *x, const coded *codes)
 {
     qv_error err;
-    qv__exact exact = { measure, (void *) x };
+    qv__exact exact = { measure, (void *) x, NULL };
     double seconds = 0, offered = 0, measured = 0;
 
     for (size_t q = 0; q < QUERIES; q++) {

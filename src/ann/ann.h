@@ -54,7 +54,24 @@ static inline bool qv__key_mask_has(const qv__key_mask *mask, uint64_t key, size
 typedef struct qv__exact {
     void (*distances)(void *ctx, size_t query, const uint64_t *keys, size_t n, float *out);
     void *ctx;
+    /* These keys will be asked for soon: their vectors may be brought near. NULL: nothing to do. */
+    void (*fetch)(void *ctx, const uint64_t *keys, size_t n);
 } qv__exact;
+
+/* Rows judged roughly are judged again before they are measured: by place, which means something to whoever offered them. */
+typedef struct qv__finer {
+    /* Both bounds hold with high probability. */
+    void (*bounds)(void *ctx, const uint64_t *places, size_t n, float *least, float *most, uint64_t *keys);
+    void (*fetch)(void *ctx, const uint64_t *places, size_t n); /* these will be asked for soon */
+    void *ctx;
+} qv__finer;
+
+/* Rows that wait to be looked at more closely, and what is known of those that have waited. */
+typedef struct qv__waiting {
+    size_t n, room;
+    qv__hit *rows; /* their least distances; ids are keys, or places */
+    qv__topk sure; /* the smallest of the greatest distances that they can have */
+} qv__waiting;
 
 /* The best rows of one query seen so far. With `exact` a row whose least possible distance (estimate - error) is below the k-th true
  * distance gets its true distance: the result is exact for the rows that were scanned whenever the errors are bounds. Without, the
@@ -72,8 +89,10 @@ typedef struct qv__candidates {
         upper; /* of true distances with `exact`, else of estimates: lower <= d < upper. Set before the first offer */
     size_t n, room; /* kept so far (a reservoir: more than capacity until it is cut), slots */
     qv__hit *hits;
-    size_t n_waiting;           /* to be measured exactly, together */
-    qv__hit *waiting;           /* their least distances */
+    qv__waiting rough;   /* with `exact`: by place, for better bounds */
+    qv__waiting waiting; /* with `exact`: by key, to be measured */
+    const qv__finer *finer;
+    float nearest;              /* the least of the greatest distances that rows can have */
     uint64_t offered, measured; /* counters */
 } qv__candidates;
 /* Memory for what `capacity` asks, at once; no call after it fails. Pairs with qv__candidates_clear, also when it fails. */
@@ -81,7 +100,17 @@ qv_status qv__candidates_init(qv__candidates *candidates, size_t capacity, const
                               const qv__key_mask *mask, qv_error *err);
 /* A row of a list whose `least` distance is at most threshold (else it is dropped). */
 void qv__candidates_offer(qv__candidates *candidates, float estimate, float least, uint64_t key);
-/* The same for a block of rows: bits of `passing` say which of them. */
+/* With `exact`: a row whose true distance lies between two bounds, which both hold with high probability. Rows wait as long as there is
+ * room, since the upper bounds alone let the threshold fall. A row whose key turns out to have no vector may have hidden others. */
+void qv__candidates_offer_between(qv__candidates *candidates, float least, float most, uint64_t key);
+/* The same for a row of which `finer` knows better bounds. `key` is looked at only if there is a mask. */
+void qv__candidates_offer_rough(qv__candidates *candidates, const qv__finer *finer, float least, float most,
+                                uint64_t place, uint64_t key);
+/* Between lists: looks closely at rows that come to it in any case, so that later lists are judged the better. */
+void qv__candidates_settle(qv__candidates *candidates);
+/* No row is left that waits for better bounds: places may change their meaning. */
+void qv__candidates_refine(qv__candidates *candidates);
+/* The same as offer for a block of rows: bits of `passing` say which of them. */
 void qv__candidates_offer_block(qv__candidates *candidates, const float *estimates, const float *least,
                                 const uint64_t *keys, uint64_t passing);
 /* Measures what still waits. Sorted, at most capacity; borrowed until the next call. */

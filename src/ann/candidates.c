@@ -1,6 +1,7 @@
 /* The best rows of a query. A reservoir takes up to twice what is asked for and is then cut by selection, so that a row costs constant
- * time; what lies above the threshold never gets in. With true distances at hand, rows wait until a block of them can be measured, the
- * most promising first: that is the order that measures fewest (Seidl, Kriegel 1998, with a short memory). */
+ * time; what lies above the threshold never gets in. With true distances at hand rows wait, and are measured with the most promising first,
+ * until what is left can be no better than what was found: that is the order that measures fewest (Seidl, Kriegel 1998). Rows whose
+ * distances are known from above as well need not be measured for the threshold to fall. */
 #include <math.h>
 
 #include "ann/ann.h"
@@ -8,7 +9,9 @@
 
 enum {
     BLOCK = 32,    /* rows that are measured together */
-    WAITING = 128, /* rows that wait at most */
+    EAGER = 128,   /* rows of which only a lower bound is known wait in such numbers until there is a threshold */
+    WAITING = 768, /* rows for whose waiting there is room, at least */
+    SETTLED = 32,  /* rows that are looked at closely between lists */
     SLACK =
         16, /* the reservoir of true distances is cut when a 1/SLACK of it is too much: the threshold follows closely */
     SMALL = 16, /* spans that are sorted by insertion */
@@ -139,18 +142,53 @@ static void keep(qv__candidates *candidates, float distance, uint64_t key)
         cut(candidates);
 }
 
+/* ------------------------------------------------------------------ rows that wait */
+
+/* Copies the ids of up to a block of rows that wait. */
+static size_t ids_of(const qv__waiting *waiting, size_t from, size_t end, uint64_t *ids)
+{
+    size_t n = QV_MIN(end - from, BLOCK);
+
+    for (size_t i = 0; i < n; i++)
+        ids[i] = waiting->rows[from + i].id;
+    return n;
+}
+
+/* Forgets the first `n_done` rows, and those that are above the threshold by now. */
+static void forget(qv__waiting *waiting, size_t n_done, float threshold)
+{
+    size_t n_left = 0;
+
+    for (size_t i = n_done; i < waiting->n; i++)
+        if (waiting->rows[i].distance <= threshold)
+            waiting->rows[n_left++] = waiting->rows[i];
+    waiting->n = n_left;
+}
+
+/* A row is at most this far away. When that holds for `capacity` rows, none beyond the worst of them is of interest. */
+static void limit_by(qv__candidates *candidates, qv__topk *sure, float most)
+{
+    if (sure->n == sure->k && !(most < sure->heap[0].distance))
+        return;
+    qv__topk_push(sure, most, 0);
+    if (most < candidates->nearest)
+        candidates->nearest = most;
+    if (sure->n == sure->k && sure->heap[0].distance < candidates->threshold)
+        candidates->threshold = sure->heap[0].distance;
+}
+
 /* ------------------------------------------------------------------ true distances */
 
-/* Measures the most promising rows of those that wait; forgets those above the threshold. */
-static void measure_block(qv__candidates *candidates)
+static void fetch_block(const qv__candidates *candidates, const uint64_t *keys, size_t n)
 {
-    size_t n = QV_MIN(candidates->n_waiting, BLOCK), n_left = 0;
-    uint64_t keys[BLOCK];
+    if (n > 0 && candidates->exact->fetch)
+        candidates->exact->fetch(candidates->exact->ctx, keys, n);
+}
+
+static void measure_block(qv__candidates *candidates, const uint64_t *keys, size_t n)
+{
     float distances[BLOCK];
 
-    select_first(candidates->waiting, candidates->n_waiting, n);
-    for (size_t i = 0; i < n; i++)
-        keys[i] = candidates->waiting[i].id;
     candidates->exact->distances(candidates->exact->ctx, candidates->query, keys, n, distances);
     candidates->measured += n;
     for (size_t i = 0; i < n; i++)
@@ -159,20 +197,99 @@ static void measure_block(qv__candidates *candidates)
     if (candidates->n > candidates->capacity &&
         candidates->n - candidates->capacity >= (candidates->capacity + SLACK - 1) / SLACK)
         cut(candidates);
-    for (size_t i = n; i < candidates->n_waiting; i++)
-        if (candidates->waiting[i].distance <= candidates->threshold)
-            candidates->waiting[n_left++] = candidates->waiting[i];
-    candidates->n_waiting = n_left;
 }
 
-static void wait_for_measure(qv__candidates *candidates, float least, uint64_t key)
+/* Measures the `n` most promising rows of those that wait, each block while the next one is fetched. */
+static void measure_first(qv__candidates *candidates, size_t n)
 {
-    candidates->waiting[candidates->n_waiting++] = (qv__hit){ least, key };
-    if (candidates->n_waiting >= (candidates->n < candidates->capacity ? WAITING : BLOCK))
-        measure_block(candidates);
+    qv__waiting *waiting = &candidates->waiting;
+    uint64_t keys[2][BLOCK];
+
+    select_first(waiting->rows, waiting->n, n);
+    size_t here = ids_of(waiting, 0, n, keys[0]);
+    fetch_block(candidates, keys[0], here);
+    for (size_t at = 0, side = 0; here > 0; side = !side) {
+        size_t next = ids_of(waiting, at + here, n, keys[!side]);
+        fetch_block(candidates, keys[!side], next);
+        measure_block(candidates, keys[side], here);
+        at += here;
+        here = next;
+    }
+    forget(waiting, n, candidates->threshold);
+}
+
+/* `limit`: rows that wait before some are measured. */
+static void wait_for_measure(qv__candidates *candidates, float least, uint64_t key, size_t limit)
+{
+    qv__waiting *waiting = &candidates->waiting;
+
+    waiting->rows[waiting->n++] = (qv__hit){ least, key };
+    if (waiting->n < limit)
+        return;
+    if (limit > EAGER)
+        forget(waiting, 0, candidates->threshold);
+    if (waiting->n > limit / 2)
+        measure_first(candidates, QV_MAX(limit / 4, BLOCK));
+}
+
+/* ------------------------------------------------------------------ better bounds */
+
+static void refine_block(qv__candidates *candidates, const uint64_t *places, size_t n)
+{
+    float least[BLOCK], most[BLOCK];
+    uint64_t keys[BLOCK];
+
+    candidates->finer->bounds(candidates->finer->ctx, places, n, least, most, keys);
+    for (size_t i = 0; i < n; i++) {
+        if (!(least[i] <= candidates->threshold))
+            continue;
+        if (least[i] >= candidates->lower) /* else it may be too near to count */
+            limit_by(candidates, &candidates->waiting.sure, most[i]);
+        wait_for_measure(candidates, least[i], keys[i], candidates->waiting.room);
+    }
+}
+
+static void refine_first(qv__candidates *candidates, size_t n)
+{
+    qv__waiting *rough = &candidates->rough;
+    const qv__finer *finer = candidates->finer;
+    uint64_t places[2][BLOCK];
+
+    select_first(rough->rows, rough->n, n);
+    size_t here = ids_of(rough, 0, n, places[0]);
+    finer->fetch(finer->ctx, places[0], here);
+    for (size_t at = 0, side = 0; here > 0; side = !side) {
+        size_t next = ids_of(rough, at + here, n, places[!side]);
+        finer->fetch(finer->ctx, places[!side], next);
+        refine_block(candidates, places[side], here);
+        at += here;
+        here = next;
+    }
+    forget(rough, n, candidates->threshold);
+}
+
+/* Halves, and halves of what is left: rows need not be sorted to be looked at about in their order. */
+static size_t next_part(const qv__waiting *waiting) { return QV_MIN(waiting->n, QV_MAX(waiting->n / 2, BLOCK)); }
+
+void qv__candidates_refine(qv__candidates *candidates)
+{
+    forget(&candidates->rough, 0, candidates->threshold);
+    while (candidates->rough.n > 0)
+        refine_first(candidates, next_part(&candidates->rough));
 }
 
 /* ------------------------------------------------------------------ the door */
+
+static qv_status waiting_init(qv__waiting *waiting, size_t capacity, qv_error *err)
+{
+    qv__hit *sure;
+
+    waiting->room = QV_MAX(2 * capacity, WAITING);
+    QV_TRY(QV_NEW(&waiting->rows, waiting->room, err));
+    QV_TRY(QV_NEW(&sure, QV_MAX(capacity, 1), err));
+    qv__topk_init(&waiting->sure, capacity, sure, NULL, NULL);
+    return QV_OK;
+}
 
 qv_status qv__candidates_init(qv__candidates *candidates, size_t capacity, const qv__exact *exact, size_t query,
                               const qv__key_mask *mask, qv_error *err)
@@ -185,6 +302,7 @@ qv_status qv__candidates_init(qv__candidates *candidates, size_t capacity, const
         .mask = mask,
         .lower = -INFINITY,
         .upper = INFINITY,
+        .nearest = INFINITY,
     };
     if (capacity > SIZE_MAX / 4)
         return qv__fail_nomem(err, SIZE_MAX);
@@ -192,7 +310,9 @@ qv_status qv__candidates_init(qv__candidates *candidates, size_t capacity, const
     QV_TRY(QV_NEW(&candidates->hits, candidates->room, err));
     if (!exact)
         return QV_OK;
-    qv_status st = QV_NEW(&candidates->waiting, WAITING, err);
+    qv_status st = waiting_init(&candidates->waiting, capacity, err);
+    if (st == QV_OK)
+        st = waiting_init(&candidates->rough, capacity, err);
     if (st != QV_OK)
         qv__candidates_clear(candidates);
     return st;
@@ -210,9 +330,46 @@ void qv__candidates_offer(qv__candidates *candidates, float estimate, float leas
     if (!qv__key_mask_has(candidates->mask, key, &candidates->mask_hint))
         return;
     if (candidates->exact)
-        wait_for_measure(candidates, least, key);
+        wait_for_measure(candidates, least, key, candidates->n < candidates->capacity ? EAGER : BLOCK);
     else
         keep(candidates, estimate, key);
+}
+
+/* Is a row of interest whose true distance lies between these bounds? */
+static bool admit(qv__candidates *candidates, qv__topk *sure, float least, float most, uint64_t key)
+{
+    if (candidates->upper < candidates->threshold)
+        candidates->threshold = candidates->upper;
+    if (!(least <= candidates->threshold)) /* NaN too */
+        return false;
+    candidates->offered++;
+    if (!qv__key_mask_has(candidates->mask, key, &candidates->mask_hint))
+        return false;
+    if (least >= candidates->lower) /* else it may be too near to count */
+        limit_by(candidates, sure, most);
+    return true;
+}
+
+void qv__candidates_offer_between(qv__candidates *candidates, float least, float most, uint64_t key)
+{
+    if (admit(candidates, &candidates->waiting.sure, least, most, key))
+        wait_for_measure(candidates, least, key, candidates->waiting.room);
+}
+
+void qv__candidates_offer_rough(qv__candidates *candidates, const qv__finer *finer, float least, float most,
+                                uint64_t place, uint64_t key)
+{
+    qv__waiting *rough = &candidates->rough;
+
+    candidates->finer = finer;
+    if (!admit(candidates, &rough->sure, least, most, key))
+        return;
+    rough->rows[rough->n++] = (qv__hit){ least, place };
+    if (rough->n < rough->room)
+        return;
+    forget(rough, 0, candidates->threshold);
+    if (rough->n > rough->room / 2)
+        refine_first(candidates, rough->room / 4);
 }
 
 void qv__candidates_offer_block(qv__candidates *candidates, const float *estimates, const float *least,
@@ -224,19 +381,48 @@ void qv__candidates_offer_block(qv__candidates *candidates, const float *estimat
     }
 }
 
+/* Rows that may be the nearest of all will be looked at whatever is found later. */
+static size_t count_settled(const qv__candidates *candidates, const qv__waiting *waiting)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < waiting->n; i++)
+        n += waiting->rows[i].distance <= candidates->nearest;
+    return QV_MIN(n, SETTLED);
+}
+
+void qv__candidates_settle(qv__candidates *candidates)
+{
+    size_t n = count_settled(candidates, &candidates->rough);
+    if (n > 0)
+        refine_first(candidates, n);
+    n = count_settled(candidates, &candidates->waiting);
+    if (n > 0)
+        measure_first(candidates, n);
+}
+
 size_t qv__candidates_finish(qv__candidates *candidates, const qv__hit **hits)
 {
-    while (candidates->n_waiting > 0)
-        measure_block(candidates);
+    qv__candidates_refine(candidates);
+    forget(&candidates->waiting, 0, candidates->threshold);
+    while (candidates->waiting.n > 0)
+        measure_first(candidates, next_part(&candidates->waiting));
     cut(candidates);
     sort(candidates->hits, candidates->n);
     *hits = candidates->hits;
     return candidates->n;
 }
 
+static void waiting_clear(qv__waiting *waiting)
+{
+    qv__free(waiting->rows);
+    qv__free(waiting->sure.heap);
+}
+
 void qv__candidates_clear(qv__candidates *candidates)
 {
     qv__free(candidates->hits);
-    qv__free(candidates->waiting);
+    waiting_clear(&candidates->rough);
+    waiting_clear(&candidates->waiting);
     *candidates = (qv__candidates){ .threshold = -INFINITY };
 }

@@ -59,7 +59,7 @@ static qv_status find(qv__measure *m, const uint64_t *keys, size_t n, block *out
 static void fetch_ahead(const uint8_t *vector, size_t bytes)
 {
     for (size_t i = 0; vector && i < QV_MIN(bytes, AHEAD_BYTES); i += LINE)
-        __builtin_prefetch(vector + i);
+        __builtin_prefetch(vector + i, 0, 2);
 }
 
 static void measure_lying(const qv__measure *m, size_t query, const block *b, size_t n, float *out)
@@ -168,13 +168,30 @@ static void distances(void *ctx, size_t query, const uint64_t *keys, size_t n, f
     }
 }
 
+/* What is not found, or cannot be, is left to distances(). */
+static void fetch(void *ctx, const uint64_t *keys, size_t n)
+{
+    qv__measure *m = ctx;
+    size_t bytes = qv__element_bytes(m->column->element, m->column->dim);
+    qv_error err;
+    block b;
+
+    for (size_t i = 0, here; i < n; i += here) {
+        here = QV_MIN(n - i, BLOCK);
+        if (find(m, keys + i, here, &b, &err) != QV_OK)
+            return;
+        for (size_t j = 0; j < here; j++)
+            fetch_ahead(b.vectors[j], bytes);
+    }
+}
+
 qv_status qv__measure_init(qv__measure *m, qv__snapshot *snapshot, const qv__vector_column *column,
                            const qv__distance *distance, size_t n_vectors, bool by_address, qv_error *err)
 {
     *m = (qv__measure){
         .snapshot = snapshot, .column = column, .distance = distance, .n_vectors = n_vectors, .by_address = by_address
     };
-    m->exact = (qv__exact){ distances, m };
+    m->exact = (qv__exact){ distances, m, fetch };
     atomic_init(&m->has_failed, false);
     return qv__vector_places_of(snapshot, column, &m->places, err);
 }

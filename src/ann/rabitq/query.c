@@ -24,6 +24,7 @@ void qv__rabitq_query_free(qv__code_query *base)
     qv__free(query->tables);
     qv__free(query->group);
     qv__free(query->signs);
+    qv__free(query->visits);
     qv__free(query->values);
     qv__free(query);
 }
@@ -40,6 +41,8 @@ static qv_status allocate(qv__rabitq_query *query, qv_error *err)
     QV_TRY(QV_NEW(&query->tables, (rabitq->n_bytes + 1) * 32, err));
     QV_TRY(QV_NEW(&query->group, rabitq->n_bytes * QV_RABITQ_GROUP, err));
     QV_TRY(QV_NEW(&query->signs, padded / 8, err));
+    if (rabitq->extra_bits > 0)
+        QV_TRY(QV_NEW(&query->visits, QV_RABITQ_VISITS, err));
     return QV_NEW(&query->values, padded, err);
 }
 
@@ -84,6 +87,7 @@ qv_status qv__rabitq_query_new(const qv__quantizer *quantizer, const float *raw,
     QV_TRY(QV_NEW(&query, 1, err));
     query->base.quantizer = quantizer;
     query->rabitq = rabitq;
+    query->finer = (qv__finer){ qv__rabitq_bounds, qv__rabitq_fetch, query };
     qv_status st = allocate(query, err);
     if (st != QV_OK) {
         qv__rabitq_query_free(&query->base);
@@ -113,39 +117,42 @@ static void enter_residual(qv__rabitq_query *query, const against *list, const f
 {
     bool is_dot = query->rabitq->base.metric == QV_METRIC_DOT;
     size_t dim = query->rabitq->base.dim;
+    qv__rabitq_terms *terms = &query->terms;
 
     for (size_t i = 0; i < dim; i++)
         query->residual[i] = query->rotated[i] - (extra ? extra[i] : 0);
     make_tables(query);
-    query->slope = (float) (2 / sqrt((double) dim));
-    query->weight = 1;
-    query->shift = is_dot ? -list->dot : list->far;
-    query->reach = query->extended_reach = 0;
+    terms->slope = (float) (2 / sqrt((double) dim));
+    terms->weight = 1;
+    terms->shift = is_dot ? -list->dot : list->far;
+    terms->reach = terms->extended_reach = 0;
 }
 
 static void enter_raw(qv__rabitq_query *query, const against *list)
 {
+    qv__rabitq_terms *terms = &query->terms;
     float distance; /* that errors grow with */
 
-    query->slope = 1;
+    terms->slope = 1;
     if (query->rabitq->base.metric == QV_METRIC_DOT) {
         /* only the part of the query across the centroid is estimated: along it the product is known */
         float along = list->dot / list->norm;
-        query->weight = isfinite(along) ? along : 0;
-        query->shift = 1 - list->dot - query->weight;
-        distance = sqrtf(fmaxf(query->norm2 - query->weight * list->dot, 0));
+        terms->weight = isfinite(along) ? along : 0;
+        terms->shift = 1 - list->dot - terms->weight;
+        distance = sqrtf(fmaxf(query->norm2 - terms->weight * list->dot, 0));
     } else {
-        query->weight = 1;
-        query->shift = list->far;
+        terms->weight = 1;
+        terms->shift = list->far;
         distance = sqrtf(list->far);
     }
-    query->reach = (float) (DEVIATIONS / QV_RABITQ_EPSILON) * distance;
-    query->extended_reach = (float) (EXTENDED_DEVIATIONS / QV_RABITQ_EPSILON) * distance;
+    terms->reach = (float) (DEVIATIONS / QV_RABITQ_EPSILON) * distance;
+    terms->extended_reach = (float) (EXTENDED_DEVIATIONS / QV_RABITQ_EPSILON) * distance;
 }
 
 void qv__rabitq_enter_list(qv__code_query *base, const float *centroid, float centroid_distance, const float *extra)
 {
     qv__rabitq_query *query = (qv__rabitq_query *) base;
+    qv__rabitq_terms *terms = &query->terms;
     against list = { 0, query->norm2, 0 };
     float sums[3];
     QV_UNUSED(centroid_distance); /* neither cosine's nor dot's is what the formulas ask for */
@@ -159,18 +166,18 @@ void qv__rabitq_enter_list(qv__code_query *base, const float *centroid, float ce
     else
         enter_raw(query, &list);
     if (base->quantizer->metric == QV_METRIC_COSINE) { /* 1 - cos is half the squared distance of unit vectors */
-        query->slope /= 2;
-        query->weight /= 2;
-        query->shift /= 2;
-        query->reach /= 2;
-        query->extended_reach /= 2;
+        terms->slope /= 2;
+        terms->weight /= 2;
+        terms->shift /= 2;
+        terms->reach /= 2;
+        terms->extended_reach /= 2;
     }
     query->line = (qv__rabitq_line){
-        .step = query->slope * query->step,
-        .offset = query->slope * (query->low - query->total / 2),
-        .weight = query->weight,
-        .base = query->shift,
-        .table_error = query->slope * query->table_error,
-        .error = query->reach,
+        .step = terms->slope * query->step,
+        .offset = terms->slope * (query->low - query->total / 2),
+        .weight = terms->weight,
+        .base = terms->shift,
+        .table_error = terms->slope * query->table_error,
+        .error = terms->reach,
     };
 }

@@ -60,6 +60,20 @@ void qv__rabitq_distances(qv__code_query *query, const uint8_t *const *plain, co
 
 /* ------------------------------------------------------------------ queries (query.c, scan.c) */
 
+/* What a query adds to a list: estimate = product * slope * (scale factor) + weight * (add factor) + shift, and it is off by
+ * reach * (error factor), by extended codes extended_reach * (theirs). */
+typedef struct qv__rabitq_terms {
+    float slope, weight, shift, reach, extended_reach;
+} qv__rabitq_terms;
+
+/* A list whose rows wait for better bounds. */
+typedef struct qv__rabitq_visit {
+    qv__code_list list;
+    qv__rabitq_terms terms;
+} qv__rabitq_visit;
+
+enum { QV_RABITQ_VISITS = 32 };
+
 typedef struct qv__rabitq_query {
     qv__code_query base;
     const qv__rabitq *rabitq;
@@ -71,12 +85,18 @@ typedef struct qv__rabitq_query {
     float norm2;     /* |query|^2 */
     /* The sum of the components that a sign code chooses is step * (sum of entries) + low, to within table_error. */
     float step, low, table_error;
-    float total; /* sum of all components */
-    /* Of the list: estimate = product * slope * (scale factor) + weight * (add factor) + shift; error = reach * (error factor). */
-    float slope, weight, shift, reach, extended_reach;
+    float total;            /* sum of all components */
+    qv__rabitq_terms terms; /* of the list */
     qv__rabitq_line line;
+    qv__finer finer; /* extended codes, for candidates that wait; places are visit << 32 | row */
+    size_t n_visits;
+    qv__rabitq_visit *visits;        /* QV_RABITQ_VISITS */
     uint8_t *group, *signs, *values; /* scratch: a packed group, one row's sign codes, one row's extra codes */
 } qv__rabitq_query;
+
+/* As qv__finer has them. */
+void qv__rabitq_bounds(void *query, const uint64_t *places, size_t n, float *least, float *most, uint64_t *keys);
+void qv__rabitq_fetch(void *query, const uint64_t *places, size_t n);
 
 /* What sign codes are multiplied with. */
 static inline const float *qv__rabitq_operand(const qv__rabitq_query *query)

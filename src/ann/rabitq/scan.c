@@ -1,5 +1,6 @@
-/* Lists are scanned in two steps: packed sign codes give all rows a least distance, and only the rows whose is below the threshold are
- * estimated with exact sums, from all their bits. */
+/* Packed sign codes give all rows of a list a least distance. Where candidates are measured, that is enough for sign codes; rows of extended
+ * ones wait until all lists were scanned, and are then judged by all their bits, the most promising first. Where estimates are what is
+ * wanted, the rows that pass are estimated at once, with exact sums. */
 #include <math.h>
 #include <string.h>
 
@@ -50,7 +51,8 @@ static double error_of_extra(const qv__rabitq *rabitq, const uint8_t *const *col
 }
 
 /* Of a row whose sign codes are in query->signs. `columns`: row after row, those of sign codes are not looked at. */
-static estimate estimate_row(qv__rabitq_query *query, const uint8_t *const *columns, size_t row)
+static estimate estimate_row(qv__rabitq_query *query, const qv__rabitq_terms *terms, const uint8_t *const *columns,
+                             size_t row)
 {
     const qv__rabitq *rabitq = query->rabitq;
     bool is_extended = rabitq->extra_bits > 0 && !query->is_fast;
@@ -63,7 +65,7 @@ static estimate estimate_row(qv__rabitq_query *query, const uint8_t *const *colu
         rabitq->kernels->product(query->signs, NULL, 0, 0, qv__rabitq_operand(query), rabitq->n_blocks, products);
     float scale = load(columns[is_extended ? at->scale_extra : at->scale], row);
     float add = load(columns[is_extended ? at->add_extra : at->add], row);
-    float distance = products[0] * query->slope * scale + query->weight * add + query->shift;
+    float distance = products[0] * terms->slope * scale + terms->weight * add + terms->shift;
     if (at->error >= 0 && is_extended) {
         size_t n_padded = rabitq->n_blocks * QV_RABITQ_BLOCK - rabitq->base.dim;
         double middle = (1 << rabitq->extra_bits) - 0.5; /* what g is where there is no dimension */
@@ -72,7 +74,71 @@ static estimate estimate_row(qv__rabitq_query *query, const uint8_t *const *colu
     } else if (at->error >= 0) {
         error = load(columns[at->error], row);
     }
-    return (estimate){ distance, distance - (is_extended ? query->extended_reach : query->reach) * error };
+    return (estimate){ distance, distance - (is_extended ? terms->extended_reach : terms->reach) * error };
+}
+
+static void load_signs(qv__rabitq_query *query, const qv__code_list *list, size_t row)
+{
+    const qv__rabitq *rabitq = query->rabitq;
+    size_t n_bytes = rabitq->n_bytes, n_rest = list->n % QV_RABITQ_GROUP, n_packed = list->n - n_rest;
+    const uint8_t *codes = list->columns[rabitq->at.signs];
+    uint8_t *signs = query->signs;
+
+    if (!rabitq->shape.is_packed)
+        memcpy(signs, codes + row * n_bytes, n_bytes);
+    else if (row < n_packed)
+        qv__rabitq_unpack(codes + row / QV_RABITQ_GROUP * QV_RABITQ_GROUP * n_bytes, n_bytes, row % QV_RABITQ_GROUP,
+                          signs);
+    else /* the rest of a packed list: byte column by byte column */
+        for (size_t b = 0; b < n_bytes; b++)
+            signs[b] = codes[n_packed * n_bytes + b * n_rest + (row - n_packed)];
+}
+
+/* ------------------------------------------------------------------ rows that wait */
+
+static void prefetch(const uint8_t *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i += 64)
+        __builtin_prefetch(bytes + i);
+}
+
+/* Begins to fetch a line. By loading from it: rows lie pages apart, and processors drop prefetches of pages whose translation is not at
+ * hand. Nothing waits for what is loaded. */
+static void touch(const uint8_t *bytes) { (void) *(const volatile uint8_t *) bytes; }
+
+static void touch_extra(const qv__rabitq *rabitq, const qv__code_list *list, size_t row)
+{
+    const qv__rabitq_columns *at = &rabitq->at;
+    const uint8_t *codes = list->columns[at->extra] + row * rabitq->extra_width;
+
+    touch(codes);
+    touch(list->columns[at->add_extra] + row * sizeof(float));
+    touch(list->columns[at->scale_extra] + row * sizeof(float));
+    touch((const uint8_t *) &list->ids[row]);
+    prefetch(codes, rabitq->extra_width);
+}
+
+void qv__rabitq_fetch(void *base, const uint64_t *places, size_t n)
+{
+    const qv__rabitq_query *query = base;
+
+    for (size_t i = 0; i < n; i++)
+        touch_extra(query->rabitq, &query->visits[places[i] >> 32].list, (uint32_t) places[i]);
+}
+
+void qv__rabitq_bounds(void *base, const uint64_t *places, size_t n, float *least, float *most, uint64_t *keys)
+{
+    qv__rabitq_query *query = base;
+
+    for (size_t i = 0; i < n; i++) {
+        const qv__rabitq_visit *visit = &query->visits[places[i] >> 32];
+        size_t row = (uint32_t) places[i];
+        load_signs(query, &visit->list, row);
+        estimate found = estimate_row(query, &visit->terms, visit->list.columns, row);
+        least[i] = found.least;
+        most[i] = 2 * found.distance - found.least;
+        keys[i] = visit->list.ids[row];
+    }
 }
 
 /* ------------------------------------------------------------------ rows that pass */
@@ -83,6 +149,9 @@ typedef struct passed {
     float least[ROWS];
 } passed;
 
+/* What becomes of rows that pass. Where there are no error factors nothing is known of how far estimates are off. */
+typedef enum fate { ESTIMATE, MEASURE, WAIT } fate;
+
 typedef struct scan {
     qv__rabitq_query *query;
     const qv__rabitq *rabitq;
@@ -90,26 +159,17 @@ typedef struct scan {
     qv__candidates *candidates;
     size_t n_packed; /* rows in packed groups, from the first on */
     bool is_extended;
+    fate fate;
     passed passed[2];
     size_t latest; /* which of them */
 } scan;
 
-static void prefetch(const uint8_t *bytes, size_t n)
-{
-    for (size_t i = 0; i < n; i += 64)
-        __builtin_prefetch(bytes + i);
-}
-
 static void prefetch_row(const scan *s, size_t row)
 {
-    const qv__rabitq_columns *at = &s->rabitq->at;
-
-    __builtin_prefetch(&s->list->ids[row]);
-    if (!s->is_extended)
-        return;
-    prefetch(s->list->columns[at->extra] + row * s->rabitq->extra_width, s->rabitq->extra_width);
-    __builtin_prefetch(s->list->columns[at->add_extra] + row * sizeof(float));
-    __builtin_prefetch(s->list->columns[at->scale_extra] + row * sizeof(float));
+    if (s->fate == ESTIMATE && s->is_extended)
+        touch_extra(s->rabitq, s->list, row);
+    else if (s->fate != WAIT || s->candidates->mask)
+        __builtin_prefetch(&s->list->ids[row]);
 }
 
 /* What is looked at of all rows: four streams, each too short for the processor to foresee. */
@@ -132,31 +192,45 @@ static float bar_of(const scan *s)
     return s->is_extended && s->rabitq->at.error < 0 ? INFINITY : s->candidates->threshold;
 }
 
-static void load_signs(const scan *s, size_t row)
+/* How far the estimate of a row by its sign codes lies above the bound that the kernel made of it. */
+static float slack_of(const scan *s, size_t row)
 {
-    size_t n_bytes = s->rabitq->n_bytes, n_rest = s->list->n - s->n_packed;
-    const uint8_t *codes = s->list->columns[s->rabitq->at.signs];
-    uint8_t *signs = s->query->signs;
+    const qv__rabitq_line *line = &s->query->line;
+    const qv__rabitq_columns *at = &s->rabitq->at;
+    const uint8_t *const *columns = s->list->columns;
 
-    if (row < s->n_packed)
-        qv__rabitq_unpack(codes + row / QV_RABITQ_GROUP * QV_RABITQ_GROUP * n_bytes, n_bytes, row % QV_RABITQ_GROUP,
-                          signs);
-    else if (!s->rabitq->shape.is_packed)
-        memcpy(signs, codes + row * n_bytes, n_bytes);
-    else /* the rest of a packed list: byte column by byte column */
-        for (size_t b = 0; b < n_bytes; b++)
-            signs[b] = codes[s->n_packed * n_bytes + b * n_rest + (row - s->n_packed)];
+    return line->table_error * fabsf(load(columns[at->scale], row)) + line->error * load(columns[at->error], row);
+}
+
+static void offer_estimate(const scan *s, size_t row)
+{
+    load_signs(s->query, s->list, row);
+    estimate found = estimate_row(s->query, &s->query->terms, s->list->columns, row);
+    if (found.least <= s->candidates->threshold)
+        qv__candidates_offer(s->candidates, found.distance, found.least, s->list->ids[row]);
+}
+
+static void offer_waiting(const scan *s, size_t row, float least)
+{
+    uint64_t place = (uint64_t) (s->query->n_visits - 1) << 32 | row;
+    uint64_t key = s->candidates->mask ? s->list->ids[row] : 0;
+
+    qv__candidates_offer_rough(s->candidates, &s->query->finer, least, least + 2 * slack_of(s, row), place, key);
 }
 
 static void offer(const scan *s, const passed *some)
 {
     for (size_t i = 0; i < some->n; i++) {
-        if (!(some->least[i] <= bar_of(s))) /* it has fallen since */
+        size_t row = some->rows[i];
+        float least = some->least[i];
+        if (!(least <= bar_of(s))) /* it has fallen since */
             continue;
-        load_signs(s, some->rows[i]);
-        estimate found = estimate_row(s->query, s->list->columns, some->rows[i]);
-        if (found.least <= s->candidates->threshold)
-            qv__candidates_offer(s->candidates, found.distance, found.least, s->list->ids[some->rows[i]]);
+        if (s->fate == WAIT)
+            offer_waiting(s, row, least);
+        else if (s->fate == MEASURE)
+            qv__candidates_offer_between(s->candidates, least, least + 2 * slack_of(s, row), s->list->ids[row]);
+        else
+            offer_estimate(s, row);
     }
 }
 
@@ -226,6 +300,18 @@ static void scan_rest(scan *s, size_t first, size_t n)
     pass(s, first, 1, least, &passing);
 }
 
+/* Remembers the list for rows that wait. */
+static void add_visit(const scan *s)
+{
+    qv__rabitq_query *query = s->query;
+
+    if (query->n_visits == QV_RABITQ_VISITS || s->candidates->rough.n == 0) {
+        qv__candidates_refine(s->candidates);
+        query->n_visits = 0;
+    }
+    query->visits[query->n_visits++] = (qv__rabitq_visit){ *s->list, query->terms };
+}
+
 void qv__rabitq_scan(qv__code_query *base, const qv__code_list *list, qv__candidates *candidates)
 {
     qv__rabitq_query *query = (qv__rabitq_query *) base;
@@ -237,6 +323,9 @@ void qv__rabitq_scan(qv__code_query *base, const qv__code_list *list, qv__candid
     s.candidates = candidates;
     s.n_packed = s.rabitq->shape.is_packed ? list->n / QV_RABITQ_GROUP * QV_RABITQ_GROUP : 0;
     s.is_extended = s.rabitq->extra_bits > 0 && !query->is_fast;
+    s.fate = !candidates->exact || s.rabitq->at.error < 0 ? ESTIMATE : s.is_extended ? WAIT : MEASURE;
+    if (s.fate == WAIT)
+        add_visit(&s);
     s.latest = 0;
     s.passed[0].n = 0;
     prefetch_rows(&s, 0);
@@ -256,6 +345,6 @@ void qv__rabitq_distances(qv__code_query *base, const uint8_t *const *plain, con
 
     for (size_t i = 0; i < n; i++) {
         memcpy(query->signs, plain[rabitq->at.signs] + rows[i] * rabitq->n_bytes, rabitq->n_bytes);
-        out[i] = estimate_row(query, plain, rows[i]).distance;
+        out[i] = estimate_row(query, &query->terms, plain, rows[i]).distance;
     }
 }

@@ -226,6 +226,7 @@ static qv_status visit_list(block *b, const visit *v, const qv__code_list *list,
     if (walk_is_cheaper(s, list->n))
         return walk(b, v, candidates, err);
     class->scan(b->queries[v->query], list, candidates);
+    qv__candidates_settle(candidates);
     b->counters->rows += list->n;
     return QV_OK;
 }
@@ -264,6 +265,8 @@ static qv_status run_visits(block *b, qv_error *err)
         QV_TRY(visit_list(b, v, &list, err));
     }
     b->n_visits = 0;
+    for (size_t i = 0; i < b->n; i++)
+        qv__candidates_refine(&s->candidates[b->first + i]);
     return QV_OK;
 }
 

@@ -10,14 +10,18 @@ enum { MOST_ROWS = 3000, MOST_KEPT = 400 };
 typedef struct rows {
     size_t n;
     uint64_t keys[MOST_ROWS];
-    float estimates[MOST_ROWS], least[MOST_ROWS];
+    float estimates[MOST_ROWS], least[MOST_ROWS], most[MOST_ROWS];
+    float roughly[2][MOST_ROWS];       /* wider bounds */
     float truths[2 * MOST_ROWS + 100]; /* by key */
     size_t n_spans;
     qv__key_span spans[64];
     uint8_t bits[64][8];
-    uint64_t n_measured;
+    uint64_t n_measured, n_fetched;
     size_t query;
 } rows;
+
+/* How rows are offered. */
+typedef enum way { BY_ESTIMATE, BY_LEAST, BETWEEN, ROUGHLY, MIXED, N_WAYS } way;
 
 static int by_rank(const void *a, const void *b)
 {
@@ -35,6 +39,32 @@ static void measure(void *ctx, size_t query, const uint64_t *keys, size_t n, flo
     for (size_t i = 0; i < n; i++)
         out[i] = x->truths[keys[i]];
     x->n_measured += n;
+}
+
+static void fetch(void *ctx, const uint64_t *keys, size_t n)
+{
+    rows *x = ctx;
+    assert_true(n > 0 && keys);
+    x->n_fetched += n;
+}
+
+/* Rows by their number plus 7. */
+static void find_bounds(void *ctx, const uint64_t *places, size_t n, float *least, float *most, uint64_t *keys)
+{
+    rows *x = ctx;
+    assert_true(n > 0);
+    for (size_t i = 0; i < n; i++) {
+        least[i] = x->least[places[i] - 7];
+        most[i] = x->most[places[i] - 7];
+        keys[i] = x->keys[places[i] - 7];
+    }
+}
+
+static void fetch_bounds(void *ctx, const uint64_t *places, size_t n)
+{
+    const rows *x = ctx;
+    for (size_t i = 0; i < n; i++)
+        assert_true(places[i] >= 7 && places[i] < x->n + 7);
 }
 
 static void make_mask(rows *x, qvt_rng *rng)
@@ -69,7 +99,7 @@ static void make_rows(rows *x, qvt_rng *rng, bool has_twins)
     size_t kinds = qvt_rng_below(rng, 2) ? 30 : 100000;
 
     x->n = qvt_rng_below(rng, 4) ? qvt_rng_below(rng, MOST_ROWS) : qvt_rng_below(rng, 4);
-    x->n_measured = 0;
+    x->n_measured = x->n_fetched = 0;
     x->query = qvt_rng_below(rng, 5);
     for (size_t key = 0; key < QV_COUNT_OF(x->truths); key++) {
         static const float odd[] = { NAN, INFINITY, -0.0f, -INFINITY };
@@ -84,10 +114,15 @@ static void make_rows(rows *x, qvt_rng *rng, bool has_twins)
         x->estimates[i] = x->least[i] + error * (float) qvt_rng_unit(rng) * 2;
         if (qvt_rng_below(rng, 300) == 0)
             x->estimates[i] = NAN;
+        x->most[i] = x->truths[x->keys[i]] + error * (float) qvt_rng_unit(rng);
+        if (isnan(x->most[i])) /* nothing is known of such a row */
+            x->most[i] = INFINITY;
+        x->roughly[0][i] = x->least[i] - error * (float) qvt_rng_unit(rng);
+        x->roughly[1][i] = x->most[i] + error * (float) qvt_rng_unit(rng);
     }
 }
 
-static void offer_all(const rows *x, qv__candidates *candidates, qvt_rng *rng)
+static void offer_blocks(const rows *x, qv__candidates *candidates, qvt_rng *rng)
 {
     for (size_t i = 0; i < x->n;) {
         size_t n_wanted = 1 + qvt_rng_below(rng, 64), n = QV_MIN(n_wanted, x->n - i);
@@ -100,19 +135,43 @@ static void offer_all(const rows *x, qv__candidates *candidates, qvt_rng *rng)
     }
 }
 
-static void check_against_sort(qvt_rng *rng, bool is_exact)
+static void offer_row(const rows *x, qv__candidates *candidates, const qv__finer *finer, size_t i, bool is_rough)
+{
+    if (is_rough)
+        qv__candidates_offer_rough(candidates, finer, x->roughly[0][i], x->roughly[1][i], i + 7, x->keys[i]);
+    else
+        qv__candidates_offer_between(candidates, x->least[i], x->most[i], x->keys[i]);
+}
+
+static void offer_all(const rows *x, qv__candidates *candidates, qvt_rng *rng, const qv__finer *finer, way how)
+{
+    if (how == BY_ESTIMATE || how == BY_LEAST) {
+        offer_blocks(x, candidates, rng);
+        return;
+    }
+    for (size_t i = 0; i < x->n; i++) {
+        offer_row(x, candidates, finer, i, how == ROUGHLY || (how == MIXED && qvt_rng_below(rng, 2)));
+        if (qvt_rng_below(rng, 200) == 0)
+            qv__candidates_settle(candidates);
+        if (qvt_rng_below(rng, 1000) == 0)
+            qv__candidates_refine(candidates);
+    }
+}
+
+static void check_against_sort(qvt_rng *rng, way how)
 {
     static rows x;
     static qv__hit all[MOST_ROWS];
     qv_error err;
     qv__candidates candidates;
     size_t capacity = qvt_rng_below(rng, 3) ? 1 + qvt_rng_below(rng, 20) : qvt_rng_below(rng, MOST_KEPT), n_all = 0;
-    bool has_mask = qvt_rng_below(rng, 2), has_bounds = qvt_rng_below(rng, 2);
+    bool is_exact = how != BY_ESTIMATE, has_mask = qvt_rng_below(rng, 2), has_bounds = qvt_rng_below(rng, 2);
 
     make_rows(&x, rng, qvt_rng_below(rng, 4) == 0);
     make_mask(&x, rng);
     qv__key_mask mask = { x.n_spans, x.spans };
-    qv__exact exact = { measure, &x };
+    qv__exact exact = { measure, &x, qvt_rng_below(rng, 2) ? fetch : NULL };
+    qv__finer finer = { find_bounds, fetch_bounds, &x };
     QVT_OK(
         qv__candidates_init(&candidates, capacity, is_exact ? &exact : NULL, x.query, has_mask ? &mask : NULL, &err));
     if (has_bounds) {
@@ -120,7 +179,7 @@ static void check_against_sort(qvt_rng *rng, bool is_exact)
         candidates.upper = candidates.lower + (float) qvt_rng_below(rng, 30);
     }
     float lower = candidates.lower, upper = candidates.upper;
-    offer_all(&x, &candidates, rng);
+    offer_all(&x, &candidates, rng, &finer, how);
     const qv__hit *hits;
     size_t n = qv__candidates_finish(&candidates, &hits);
 
@@ -137,6 +196,7 @@ static void check_against_sort(qvt_rng *rng, bool is_exact)
         assert_int_equal(hits[i].id, all[i].id);
     }
     assert_int_equal(candidates.measured, x.n_measured);
+    assert_int_equal(x.n_fetched, exact.fetch && is_exact ? x.n_measured : 0);
     assert_true(candidates.measured <= candidates.offered && candidates.offered <= x.n);
     qv__candidates_clear(&candidates);
 }
@@ -146,7 +206,7 @@ static void estimates_against_sort(void **state)
     qvt_rng rng = qvt_rng_seeded();
     QV_UNUSED(state);
     for (int round = 0; round < 1500; round++)
-        check_against_sort(&rng, false);
+        check_against_sort(&rng, BY_ESTIMATE);
 }
 
 static void truths_against_sort(void **state)
@@ -154,7 +214,7 @@ static void truths_against_sort(void **state)
     qvt_rng rng = qvt_rng_seeded();
     QV_UNUSED(state);
     for (int round = 0; round < 1500; round++)
-        check_against_sort(&rng, true);
+        check_against_sort(&rng, BY_LEAST + (way) round % (N_WAYS - BY_LEAST));
 }
 
 /* Orders that a careless selection takes quadratic time for. */
@@ -181,29 +241,39 @@ static void any_order_of_rows(void **state)
     }
 }
 
-/* What the waiting is for: good bounds leave few rows to measure. */
+/* What the waiting is for: good bounds leave few rows to measure, and hardly more than must be where both are known. */
 static void few_rows_are_measured(void **state)
 {
     static rows x;
-    qv_error err;
-    qvt_rng rng = { 42 };
-    qv__exact exact = { measure, &x };
-    qv__candidates candidates;
     QV_UNUSED(state);
 
-    x = (rows){ .n = MOST_ROWS };
-    for (size_t i = 0; i < x.n; i++) {
-        x.keys[i] = i;
-        x.truths[i] = (float) qvt_rng_unit(&rng);
-        x.least[i] = x.truths[i] - 0.01f;
+    for (way how = BY_LEAST; how < MIXED; how++) {
+        qv_error err;
+        qvt_rng rng = { 42 };
+        qv__exact exact = { measure, &x, NULL };
+        qv__finer finer = { find_bounds, fetch_bounds, &x };
+        qv__candidates candidates;
+        const qv__hit *hits;
+        size_t n_needed = 0;
+
+        x = (rows){ .n = MOST_ROWS };
+        for (size_t i = 0; i < x.n; i++) {
+            x.keys[i] = i;
+            x.truths[i] = x.estimates[i] = (float) qvt_rng_unit(&rng);
+            x.least[i] = x.truths[i] - 0.01f;
+            x.most[i] = x.truths[i] + 0.01f;
+            x.roughly[0][i] = x.truths[i] - 0.05f;
+            x.roughly[1][i] = x.truths[i] + 0.05f;
+        }
+        QVT_OK(qv__candidates_init(&candidates, 10, &exact, 0, NULL, &err));
+        offer_all(&x, &candidates, &rng, &finer, how);
+        assert_int_equal(qv__candidates_finish(&candidates, &hits), 10);
+        for (size_t i = 0; i < x.n; i++)
+            n_needed += x.least[i] <= hits[9].distance;
+        assert_true(n_needed > 20 && candidates.measured >= n_needed);
+        assert_true(candidates.measured < (how == BY_LEAST ? 200 : n_needed + 40));
+        qv__candidates_clear(&candidates);
     }
-    QVT_OK(qv__candidates_init(&candidates, 10, &exact, 0, NULL, &err));
-    for (size_t i = 0; i < x.n; i++)
-        qv__candidates_offer(&candidates, x.truths[i], x.least[i], x.keys[i]);
-    const qv__hit *hits;
-    assert_int_equal(qv__candidates_finish(&candidates, &hits), 10);
-    assert_true(candidates.measured < 200); /* some 40 lie within the error of the tenth */
-    qv__candidates_clear(&candidates);
 }
 
 static void spans_are_found(void **state)
@@ -229,7 +299,7 @@ static void spans_are_found(void **state)
 static void memory_runs_out(void **state)
 {
     qv_error err;
-    qv__exact exact = { measure, NULL };
+    qv__exact exact = { measure, NULL, NULL };
     qv__candidates candidates;
     QV_UNUSED(state);
 

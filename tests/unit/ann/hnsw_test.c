@@ -269,7 +269,7 @@ static void every_metric(void **state)
 /* Built over scalar codes, searched with them, measured exactly. */
 static void over_codes(void **state)
 {
-    qv__exact exact = { measure, NULL };
+    qv__exact exact = { measure, NULL, NULL };
     qv__hnsw_options options = { .m = 8, .ef_construction = 80 };
     static uint8_t codes[MAX_ROWS * MAX_DIM];
     uint8_t *columns[1] = { codes };

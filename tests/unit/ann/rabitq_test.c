@@ -483,7 +483,7 @@ static size_t count_broken_bounds(const data *x)
     qv_error err;
     qv__code_query *query;
     qv__candidates candidates;
-    qv__exact exact = { no_distances, NULL };
+    qv__exact exact = { no_distances, NULL, NULL };
     qv__code_list list = list_of(x);
     size_t n_broken = 0;
 
@@ -491,10 +491,11 @@ static size_t count_broken_bounds(const data *x)
     x->quantizer->class->enter_list(query, x->centroid, 0, NULL);
     QVT_OK(qv__candidates_init(&candidates, x->n, &exact, 0, NULL, &err));
     x->quantizer->class->scan(query, &list, &candidates);
-    assert_int_equal(candidates.n_waiting, x->n);
+    qv__candidates_refine(&candidates);
+    assert_int_equal(candidates.waiting.n, x->n);
     for (size_t i = 0; i < x->n; i++) {
-        double distance = true_distance(x, (candidates.waiting[i].id - 5) / 3);
-        n_broken += candidates.waiting[i].distance > distance + 1e-5 * (1 + fabs(distance));
+        double distance = true_distance(x, (candidates.waiting.rows[i].id - 5) / 3);
+        n_broken += candidates.waiting.rows[i].distance > distance + 1e-5 * (1 + fabs(distance));
     }
     qv__candidates_clear(&candidates);
     x->quantizer->class->query_free(query);
@@ -640,7 +641,7 @@ static void exact_answers(void **state)
             qv__hit all[MOST_ROWS];
             const qv__hit *hits;
             make_data(&x, &rng, 128, MOST_ROWS, bits, metrics[round % 3]);
-            qv__exact exact = { measure, &x };
+            qv__exact exact = { measure, &x, NULL };
             qv__code_list list = list_of(&x);
             QVT_OK(x.quantizer->class->query_new(x.quantizer, x.query, &query, &err));
             x.quantizer->class->enter_list(query, x.centroid, 0, NULL);
@@ -684,7 +685,7 @@ static void levels_agree(void **state)
                     continue;
                 qv__code_query *query;
                 qv__candidates candidates;
-                qv__exact exact = { no_distances, NULL };
+                qv__exact exact = { no_distances, NULL, NULL };
                 qv__code_list list = list_of(&x);
                 use_level(&x, levels[level]);
                 QVT_OK(x.quantizer->class->encode(x.quantizer, x.rows, n, x.centroid, x.lists, codes, &err));
@@ -700,9 +701,10 @@ static void levels_agree(void **state)
                 }
                 QVT_OK(qv__candidates_init(&candidates, n, &exact, 0, NULL, &err));
                 x.quantizer->class->scan(query, &list, &candidates);
-                assert_int_equal(candidates.n_waiting, n);
+                qv__candidates_refine(&candidates);
+                assert_int_equal(candidates.waiting.n, n);
                 for (size_t i = 0; i < n; i++) {
-                    least[i] = candidates.waiting[i].distance;
+                    least[i] = candidates.waiting.rows[i].distance;
                     assert_true(level == 0 || least[i] == expected_least[i]);
                     expected_least[i] = least[i];
                 }

@@ -253,7 +253,7 @@ static void check_scan(qv__quantizer *quantizer, truth *t, size_t n, const uint6
                        const qv__key_mask *mask, size_t n_queries)
 {
     enum { K = 10 };
-    qv__exact exact = { measure, t };
+    qv__exact exact = { measure, t, NULL };
     qv__hit *ranked = malloc(n * sizeof *ranked);
     qv_error err;
 

@@ -235,7 +235,7 @@ static void replay(const answer *a)
     }
     for (size_t i = 0; i < r.n; i++)
         has_loose |= !r.is_covered[i];
-    const qv__exact exact = { exact_distances, &r };
+    const qv__exact exact = { exact_distances, &r, NULL };
     qv__key_span *spans = calloc(r.n, sizeof *spans);
     for (size_t i = 0; i < r.n; i++)
         spans[i] = (qv__key_span){ r.keys[i], 1, NULL };
@@ -343,7 +343,7 @@ static void open_subject(const char *table, subject *s)
     s->rows = read_rows(s->snapshot, field, qv__vector_plan_covered(s->plan));
     s->rows.metric = qv__vector_plan_metric(s->plan);
     s->rows.query = s->query;
-    s->exact = (qv__exact){ exact_distances, &s->rows };
+    s->exact = (qv__exact){ exact_distances, &s->rows, NULL };
 }
 
 static void close_subject(subject *s)
