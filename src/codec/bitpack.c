@@ -2,6 +2,8 @@
  * stands in the page's description; groups back to back, the short last group raw or padded, whichever is smaller). */
 #include "codec/codec.h"
 
+#include <assert.h>
+
 #include "base/bytes.h"
 
 static size_t group_bytes(unsigned width) { return (size_t) 128 * width; }
@@ -17,6 +19,24 @@ static uint64_t load_width(int bits, const uint8_t *bytes)
         return qv__load_u32(bytes);
     default:
         return qv__load_u64(bytes);
+    }
+}
+
+static void store_word(int bits, uint8_t *to, uint64_t value)
+{
+    switch (bits) {
+    case 8:
+        *to = (uint8_t) value;
+        break;
+    case 16:
+        qv__store_u16(to, (uint16_t) value);
+        break;
+    case 32:
+        qv__store_u32(to, (uint32_t) value);
+        break;
+    default:
+        qv__store_u64(to, value);
+        break;
     }
 }
 
@@ -46,11 +66,11 @@ static void pack_some(int bits, unsigned width, const uint8_t *values, size_t n,
     qv__pack_group(bits, width, whole, packed);
 }
 
-qv_status qv__inline_unpack(int bits, const uint8_t *bytes, size_t len, size_t n, void *values, qv_error *err)
+/* The width of an inline block of n > 0 values, when the block is one. */
+static qv_status inline_width(int bits, const uint8_t *bytes, size_t len, size_t n, unsigned *out, qv_error *err)
 {
     size_t word = (size_t) bits / 8;
-    if (n == 0)
-        return QV_OK;
+
     if (n > QV_PACK_GROUP)
         return qv__fail(err, QV_CORRUPT, "bit-packed block claims %zu values, a group holds 1024", n);
     if (len < word)
@@ -62,7 +82,33 @@ qv_status qv__inline_unpack(int bits, const uint8_t *bytes, size_t len, size_t n
     if (len != word + group_bytes((unsigned) width))
         return qv__fail(err, QV_CORRUPT, "bit-packed block has %zu bytes, width %u needs %zu", len, (unsigned) width,
                         word + group_bytes((unsigned) width));
-    unpack_some(bits, (unsigned) width, bytes + word, n, values);
+    *out = (unsigned) width;
+    return QV_OK;
+}
+
+qv_status qv__inline_unpack(int bits, const uint8_t *bytes, size_t len, size_t n, void *values, qv_error *err)
+{
+    unsigned width = 0;
+
+    if (n == 0)
+        return QV_OK;
+    QV_TRY(inline_width(bits, bytes, len, n, &width, err));
+    unpack_some(bits, width, bytes + bits / 8, n, values);
+    return QV_OK;
+}
+
+qv_status qv__inline_pick(int bits, const uint8_t *bytes, size_t len, size_t n, size_t at, size_t count, void *values,
+                          qv_error *err)
+{
+    unsigned width = 0;
+    uint8_t *to = values;
+
+    assert(at <= n && count <= n - at);
+    if (count == 0)
+        return QV_OK;
+    QV_TRY(inline_width(bits, bytes, len, n, &width, err));
+    for (size_t i = 0; i < count; i++)
+        store_word(bits, to + i * (size_t) bits / 8, qv__unpack_one(bits, width, bytes + bits / 8, (unsigned) (at + i)));
     return QV_OK;
 }
 

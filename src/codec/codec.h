@@ -17,6 +17,9 @@ uint64_t qv__unpack_one(int bits, unsigned width, const void *packed, unsigned i
 unsigned qv__bits_needed(int bits, const void *values, size_t n); /* widest value, 0..bits */
 /* "Inline": a word with the width, then one group. n <= 1024. */
 qv_status qv__inline_unpack(int bits, const uint8_t *bytes, size_t len, size_t n, void *values, qv_error *err);
+/* Values [at, at + count) of such a block of n alone: cheaper for a few of them than the whole group. */
+qv_status qv__inline_pick(int bits, const uint8_t *bytes, size_t len, size_t n, size_t at, size_t count, void *values,
+                          qv_error *err);
 qv_status qv__inline_pack(int bits, const void *values, size_t n, qv__buffer *out, qv_error *err);
 /* "Out of line": width known elsewhere, any n; a short last group is raw or packed, told by the size. */
 qv_status qv__outofline_unpack(int bits, unsigned width, const uint8_t *bytes, size_t len, size_t n, void *values,

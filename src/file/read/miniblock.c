@@ -7,6 +7,7 @@
 #include "file/read/read_private.h"
 
 #define MAX_CHUNK_VALUES 32768
+#define FEW_VALUES       64 /* of a chunk: picked one by one for less than unpacking its group costs */
 
 /* ------------------------------------------------------------------ directory */
 
@@ -180,6 +181,7 @@ static qv_status load_chunk(qv__reader *reader, const qv__page21 *page, const qv
         QV_TRY(check_levels(reader, page, err));
     reader->at_level = reader->at_start = reader->at_value = 0;
     reader->has_view = false;
+    reader->n_picked = 0;
     reader->chunk = chunk;
     reader->chunk_page = page;
     return QV_OK;
@@ -211,19 +213,31 @@ static qv_status read_whole(qv__reader *reader, const qv__page21 *page, qv__sink
     return QV_OK;
 }
 
+/* Makes reader->view one that has values [at, at + n); *first says where in it they begin. */
+static qv_status view_values(qv__reader *reader, const qv__page21 *page, uint64_t at, uint64_t n, uint64_t *first,
+                             qv_error *err)
+{
+    if (!reader->has_view && reader->n_picked + n <= FEW_VALUES && qv__coding_picks(page->values)) {
+        reader->n_picked += n;
+        *first = 0;
+        return qv__view_few(page->values, reader->pieces, page->n_value_buffers, reader->n_values, at, n,
+                            &reader->scratch, &reader->view, err);
+    }
+    *first = at;
+    return load_view(reader, page, err);
+}
+
 static qv_status read_values(qv__reader *reader, const qv__page21 *page, const qv__page_cache *cache, uint64_t at,
                              uint64_t n, qv_error *err)
 {
     qv__sink *sink = reader->sinks[0];
+    uint64_t first;
 
-    if (page->dictionary) {
-        QV_TRY(load_view(reader, page, err));
-        return qv__view_emit_indices(&reader->view, at, n, cache->items, sink, err);
-    }
-    if (sink->kind == QV_SINK_FIXED && at == 0 && n == reader->n_values && !reader->has_view)
+    if (!page->dictionary && sink->kind == QV_SINK_FIXED && at == 0 && n == reader->n_values && !reader->has_view)
         return read_whole(reader, page, sink, err);
-    QV_TRY(load_view(reader, page, err));
-    return qv__view_emit(&reader->view, at, n, sink, err);
+    QV_TRY(view_values(reader, page, at, n, &first, err));
+    return page->dictionary ? qv__view_emit_indices(&reader->view, first, n, cache->items, sink, err)
+                            : qv__view_emit(&reader->view, first, n, sink, err);
 }
 
 /* ------------------------------------------------------------------ rows */

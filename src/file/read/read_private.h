@@ -186,6 +186,11 @@ typedef struct qv__piece {
  * n values), else into scratch. */
 qv_status qv__view_chunk(const qv__coding *coding, const qv__piece *pieces, size_t n_pieces, uint64_t n,
                          uint8_t *target, qv__scratch *scratch, qv__view *out, qv_error *err);
+/* Can single values of the coding be had for less than all of a chunk? */
+static inline bool qv__coding_picks(const qv__coding *coding) { return coding->kind == QV_CODING_INLINE; }
+/* Values [at, at + count) of the n of such a chunk, as a view that holds nothing else. */
+qv_status qv__view_few(const qv__coding *coding, const qv__piece *pieces, size_t n_pieces, uint64_t n, uint64_t at,
+                       uint64_t count, qv__scratch *scratch, qv__view *out, qv_error *err);
 /* n values of a block: dictionary items, levels. */
 qv_status qv__view_block(const qv__coding *coding, qv__piece block, uint64_t n, qv__scratch *scratch, qv__view *out,
                          qv_error *err);
@@ -318,8 +323,9 @@ typedef struct qv__reader {
     qv__piece pieces[QV_MAX_VECTOR_LAYERS + 2];
     uint64_t at_level, at_start,
         at_value; /* how far the loaded chunk has been walked: levels, row starts, values before */
-    bool has_view;
+    bool has_view; /* of the whole loaded chunk */
     qv__view view;
+    uint64_t n_picked; /* values of the loaded chunk that were had without it */
     /* where the levels' layers go, leaf outwards; NULL where another leaf says it */
     qv__sink *sinks[QV_MAX_LAYERS];
     uint32_t blob_id; /* of the open blob object */

@@ -1,6 +1,7 @@
 /* The values of one chunk or one block. A coding is first turned into a view, in which every value has an address: bare values
  * are seen where they lie, packed and run-length ones are decoded into memory, strings stay coded until they are
  * asked for. Then ranges of the view are appended to a sink. */
+#include <assert.h>
 #include <inttypes.h>
 
 #include "file/read/read_private.h"
@@ -172,6 +173,23 @@ qv_status qv__view_chunk(const qv__coding *c, const qv__piece *pieces, size_t n_
     default:
         return word_view(c, pieces, n, target, scratch, out, err);
     }
+}
+
+qv_status qv__view_few(const qv__coding *c, const qv__piece *pieces, size_t n_pieces, uint64_t n, uint64_t at,
+                       uint64_t count, qv__scratch *scratch, qv__view *out, qv_error *err)
+{
+    uint8_t *values;
+
+    assert(qv__coding_picks(c));
+    if (n_pieces != 1)
+        return qv__fail(err, QV_CORRUPT, "%zu value buffers, the encoding has 1", n_pieces);
+    QV_TRY(scratch_room(&scratch->values, count * (c->bits / 8), &values, err));
+    QV_TRY(qv__inline_pick((int) c->bits, pieces[0].data, pieces[0].len, (size_t) n, (size_t) at, (size_t) count,
+                           values, err));
+    *out = (qv__view){
+        .kind = QV_VIEW_FIXED, .data = values, .data_len = (size_t) count * (c->bits / 8), .bits = c->bits
+    };
+    return QV_OK;
 }
 
 /* ------------------------------------------------------------------ blocks */

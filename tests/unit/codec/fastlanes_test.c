@@ -61,6 +61,50 @@ static void every_width_round_trips(void **state)
         }
 }
 
+static void picked_values_are_those_of_the_group(void **state)
+{
+    QV_UNUSED(state);
+    qv_error err;
+    qvt_rng rng = qvt_rng_seeded();
+    static uint64_t values[1024], back[1024];
+    const size_t counts[] = { 1, 7, 129, 1000, 1024 };
+    for (int bits = 8; bits <= 64; bits *= 2)
+        for (unsigned w = 0; w <= (unsigned) bits; w++)
+            for (size_t c = 0; c < QV_COUNT_OF(counts); c++) {
+                size_t n = counts[c], word = (size_t) bits / 8;
+                for (size_t i = 0; i < n; i++)
+                    put(bits, values, i, w == 0 ? 0 : qvt_rng_next(&rng) >> (64 - w));
+                qv__buffer packed;
+                qv__buffer_init(&packed, 1 << 20);
+                assert_int_equal(qv__inline_pack(bits, values, n, &packed, &err), QV_OK);
+                for (unsigned k = 0; k < 8; k++) {
+                    size_t at = (size_t) qvt_rng_below(&rng, n), count = (size_t) qvt_rng_below(&rng, n - at + 1);
+                    memset(back, 0xAA, sizeof back);
+                    assert_int_equal(qv__inline_pick(bits, packed.data, packed.len, n, at, count, back, &err), QV_OK);
+                    assert_memory_equal(back, (uint8_t *) values + at * word, count * word);
+                    if (count < 1024)
+                        assert_int_equal(((uint8_t *) back)[count * word], 0xAA);
+                }
+                qv__buffer_free(&packed);
+            }
+}
+
+static void picking_checks_what_unpacking_checks(void **state)
+{
+    QV_UNUSED(state);
+    qv_error err;
+    uint8_t block[8 + 128 * 5] = { 5 };
+    uint64_t value;
+
+    assert_int_equal(qv__inline_pick(64, block, sizeof block, 1024, 1023, 1, &value, &err), QV_OK);
+    assert_int_equal(qv__inline_pick(64, block, sizeof block - 1, 1024, 0, 1, &value, &err), QV_CORRUPT);
+    assert_int_equal(qv__inline_pick(64, block, 7, 1024, 0, 1, &value, &err), QV_CORRUPT);
+    assert_int_equal(qv__inline_pick(64, block, sizeof block, 1025, 0, 1, &value, &err), QV_CORRUPT);
+    block[0] = 65;
+    assert_int_equal(qv__inline_pick(64, block, sizeof block, 1024, 0, 1, &value, &err), QV_CORRUPT);
+    assert_string_equal(err.message, "bit-packed block has width 65 for values of 64 bits");
+}
+
 static void framings_round_trip_any_count(void **state)
 {
     QV_UNUSED(state);
@@ -152,6 +196,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_width_round_trips),
         cmocka_unit_test(framings_round_trip_any_count),
+        cmocka_unit_test(picked_values_are_those_of_the_group),
+        cmocka_unit_test(picking_checks_what_unpacking_checks),
         cmocka_unit_test(known_bytes),
         cmocka_unit_test(tail_of_equal_size_is_raw),
         cmocka_unit_test(hostile_framings),
