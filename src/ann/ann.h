@@ -113,7 +113,9 @@ void qv__candidates_refine(qv__candidates *candidates);
 /* The same as offer for a block of rows: bits of `passing` say which of them. */
 void qv__candidates_offer_block(qv__candidates *candidates, const float *estimates, const float *least,
                                 const uint64_t *keys, uint64_t passing);
-/* Measures what still waits. Sorted, at most capacity; borrowed until the next call. */
+/* Measures what still waits. In no order, at most capacity; borrowed until the next call. */
+size_t qv__candidates_gather(qv__candidates *candidates, const qv__hit **hits);
+/* The same, sorted. */
 size_t qv__candidates_finish(qv__candidates *candidates, const qv__hit **hits);
 void qv__candidates_clear(qv__candidates *candidates);
 

@@ -401,16 +401,23 @@ void qv__candidates_settle(qv__candidates *candidates)
         measure_first(candidates, n);
 }
 
-size_t qv__candidates_finish(qv__candidates *candidates, const qv__hit **hits)
+size_t qv__candidates_gather(qv__candidates *candidates, const qv__hit **hits)
 {
     qv__candidates_refine(candidates);
     forget(&candidates->waiting, 0, candidates->threshold);
     while (candidates->waiting.n > 0)
         measure_first(candidates, next_part(&candidates->waiting));
     cut(candidates);
-    sort(candidates->hits, candidates->n);
     *hits = candidates->hits;
     return candidates->n;
+}
+
+size_t qv__candidates_finish(qv__candidates *candidates, const qv__hit **hits)
+{
+    size_t n = qv__candidates_gather(candidates, hits);
+
+    sort(candidates->hits, n);
+    return n;
 }
 
 static void waiting_clear(qv__waiting *waiting)

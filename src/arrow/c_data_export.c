@@ -199,19 +199,6 @@ static size_t print_format(const qv__type *type, char *buf, size_t capacity)
     return n > 0 ? (size_t) n : 0;
 }
 
-static const char *lay_format(schema_layout *layout, const qv__type *type)
-{
-    size_t len = print_format(type, NULL, 0);
-    char *at = layout->text;
-
-    layout->n_bytes += len + 1;
-    if (!at)
-        return NULL;
-    print_format(type, at, len + 1);
-    layout->text += len + 1;
-    return at;
-}
-
 static const char *lay_text(schema_layout *layout, const char *text)
 {
     size_t len = strlen(text);
@@ -221,6 +208,21 @@ static const char *lay_text(schema_layout *layout, const char *text)
     if (!at)
         return NULL;
     memcpy(at, text, len + 1);
+    layout->text += len + 1;
+    return at;
+}
+
+static const char *lay_format(schema_layout *layout, const qv__type *type)
+{
+    if (plain_format(type->id))
+        return lay_text(layout, plain_format(type->id));
+    size_t len = print_format(type, NULL, 0);
+    char *at = layout->text;
+
+    layout->n_bytes += len + 1;
+    if (!at)
+        return NULL;
+    print_format(type, at, len + 1);
     layout->text += len + 1;
     return at;
 }

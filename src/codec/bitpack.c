@@ -108,7 +108,8 @@ qv_status qv__inline_pick(int bits, const uint8_t *bytes, size_t len, size_t n, 
         return QV_OK;
     QV_TRY(inline_width(bits, bytes, len, n, &width, err));
     for (size_t i = 0; i < count; i++)
-        store_word(bits, to + i * (size_t) bits / 8, qv__unpack_one(bits, width, bytes + bits / 8, (unsigned) (at + i)));
+        store_word(bits, to + i * (size_t) bits / 8,
+                   qv__unpack_one(bits, width, bytes + bits / 8, (unsigned) (at + i)));
     return QV_OK;
 }
 

@@ -41,8 +41,8 @@ qv_status qv__ann_plan(qv__ann *ann, qv__snapshot *snapshot, const qv__vector_co
                        const qv_search_options *options, qv_error *err)
 {
     *ann = (qv__ann){ .snapshot = snapshot, .options = options, .column = column };
-    QV_TRY(qv__vector_plan_new(snapshot, column->leaf->id, options->index, options->metric, column->dim, &ann->plan,
-                               &ann->reason, err));
+    QV_TRY(qv__vector_plan_of(snapshot, column->leaf->id, options->index, options->metric, column->dim, &ann->plan,
+                              &ann->reason, err));
     if (!ann->plan && options->index)
         QV_TRY(check_name(snapshot, options->index, err));
     if (ann->plan && options->bypass_vector_index)
@@ -59,7 +59,9 @@ static qv_status float_queries(const qv_vectors *queries, void **out, qv_error *
     float *values;
 
     QV_TRY(QV_NEW(&values, queries->n * queries->dim, err));
-    for (size_t i = 0; i < queries->n * queries->dim; i++)
+    if (queries->element == QV_ELEMENT_F32)
+        memcpy(values, queries->data, queries->n * queries->dim * sizeof *values);
+    for (size_t i = 0; queries->element != QV_ELEMENT_F32 && i < queries->n * queries->dim; i++)
         values[i] = (float) qv__query_value(queries, i);
     *out = values;
     return QV_OK;
@@ -374,7 +376,6 @@ qv_status qv__ann_run(qv__ann *ann, qv__knn *knn, qv_error *err)
 
 void qv__ann_clear(qv__ann *ann)
 {
-    qv__vector_plan_free(ann->plan);
     qv__row_mask_free(ann->mask);
     qv__free(ann->queries);
 }

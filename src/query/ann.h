@@ -24,6 +24,10 @@ bool qv__vector_places_fragment(const qv__vector_places *places, uint64_t id, si
 qv_status qv__vector_place(qv__vector_places *places, qv__snapshot *snapshot, const qv__vector_column *column,
                            const qv__location *at, const uint8_t **out, bool *found, qv_error *err);
 
+/* qv__vector_plan_new, once for all searches of a version that ask for the same. *out: the snapshot's own. */
+qv_status qv__vector_plan_of(qv__snapshot *snapshot, int32_t field, const char *name, qv_metric metric, size_t dim,
+                             qv__vector_plan **out, const char **reason, qv_error *err);
+
 /* What a search through an index has to know of the rows that may match. Immutable. */
 typedef struct qv__row_mask {
     qv__key_mask keys;
@@ -85,7 +89,7 @@ typedef struct qv__ann {
     qv__snapshot *snapshot;
     const qv_search_options *options;
     const qv__vector_column *column;
-    qv__vector_plan *plan; /* NULL: none answers */
+    qv__vector_plan *plan; /* the snapshot's; NULL: none answers */
     const char *reason;    /* why the index is not searched; static. NULL: it is */
     bool by_address;       /* its keys are addresses, else row ids */
     qv__measure measure;

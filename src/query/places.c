@@ -2,8 +2,8 @@
  * column lies bare in its file, its pages are found once and kept beside the snapshot. They are pointers into the mapping: nothing is
  * read before it is measured.
  *
- * What is kept: a list of such columns, and of masks of live rows (mask.c), hung up at the snapshot's slot. Lists grow at the head by
- * compare-and-swap and are freed with the snapshot; who comes second drops its own. */
+ * What is kept: a list of such columns, of masks of live rows (mask.c), and of plans of the indices over them, hung up at the snapshot's
+ * slot. Lists grow at the head by compare-and-swap and are freed with the snapshot; who comes second drops its own. */
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -40,10 +40,21 @@ typedef struct kept_mask {
     qv__row_mask *mask;
 } kept_mask;
 
+/* The plan for what was asked for. */
+typedef struct kept_plan {
+    struct kept_plan *next;
+    int32_t field;
+    char *name; /* NULL: any */
+    qv_metric metric;
+    size_t dim;
+    qv__vector_plan *plan;
+} kept_plan;
+
 typedef struct kept {
     qv__owner owner;
     _Atomic(qv__vector_places *) places;
     _Atomic(kept_mask *) masks;
+    _Atomic(kept_plan *) plans;
 } kept;
 
 static void lying_free(lying *l)
@@ -78,6 +89,15 @@ static void kept_mask_free(kept_mask *k)
     qv__free(k);
 }
 
+static void kept_plan_free(kept_plan *k)
+{
+    if (!k)
+        return;
+    qv__vector_plan_free(k->plan);
+    qv__free(k->name);
+    qv__free(k);
+}
+
 static void kept_destroy(qv__owner *owner)
 {
     kept *k = (kept *) owner;
@@ -89,6 +109,10 @@ static void kept_destroy(qv__owner *owner)
     for (kept_mask *m = atomic_load(&k->masks), *next; m; m = next) {
         next = m->next;
         kept_mask_free(m);
+    }
+    for (kept_plan *p = atomic_load(&k->plans), *next; p; p = next) {
+        next = p->next;
+        kept_plan_free(p);
     }
     qv__free(k);
 }
@@ -376,5 +400,74 @@ qv_status qv__row_mask_of(qv__snapshot *snapshot, const bool *covered, bool by_a
             found = made;
     }
     *out = found->mask;
+    return QV_OK;
+}
+
+/* ------------------------------------------------------------------ plans */
+
+static kept_plan *find_plan(kept_plan *p, const kept_plan *like)
+{
+    for (; p; p = p->next) {
+        bool same_name = p->name && like->name ? strcmp(p->name, like->name) == 0 : p->name == like->name;
+        if (same_name && p->field == like->field && p->metric == like->metric && p->dim == like->dim &&
+            !qv__vector_plan_is_broken(p->plan))
+            return p;
+    }
+    return NULL;
+}
+
+/* Hangs it up, or drops it for another thread's. */
+static kept_plan *hang_up(kept *k, kept_plan *made)
+{
+    kept_plan *head = atomic_load_explicit(&k->plans, memory_order_acquire), *found;
+
+    do {
+        if ((found = find_plan(head, made)) != NULL) {
+            kept_plan_free(made);
+            return found;
+        }
+        made->next = head;
+    } while (
+        !atomic_compare_exchange_weak_explicit(&k->plans, &head, made, memory_order_acq_rel, memory_order_acquire));
+    return made;
+}
+
+/* *out NULL: no index answers, for that reason; that is not kept. */
+static qv_status new_kept_plan(qv__snapshot *snapshot, const kept_plan *like, kept_plan **out, const char **reason,
+                               qv_error *err)
+{
+    qv_status st = QV_OK;
+    kept_plan *made = NULL;
+    kept *k;
+
+    QV_CHECK(QV_NEW(&made, 1, err));
+    *made = *like;
+    made->name = NULL;
+    if (like->name && !(made->name = qv__strdup(like->name)))
+        QV_CHECK(qv__fail_nomem(err, strlen(like->name)));
+    QV_CHECK(qv__vector_plan_new(snapshot, made->field, made->name, made->metric, made->dim, &made->plan, reason, err));
+    if (made->plan) {
+        QV_CHECK(kept_of(snapshot, &k, err));
+        *out = hang_up(k, made);
+        made = NULL;
+    }
+done:
+    kept_plan_free(made);
+    return st;
+}
+
+qv_status qv__vector_plan_of(qv__snapshot *snapshot, int32_t field, const char *name, qv_metric metric, size_t dim,
+                             qv__vector_plan **out, const char **reason, qv_error *err)
+{
+    const kept_plan like = { .field = field, .name = (char *) name, .metric = metric, .dim = dim };
+    kept *k = (kept *) atomic_load_explicit(qv__snapshot_query_slot(snapshot), memory_order_acquire);
+    kept_plan *found = k ? find_plan(atomic_load_explicit(&k->plans, memory_order_acquire), &like) : NULL;
+
+    *out = NULL;
+    *reason = NULL;
+    if (!found)
+        QV_TRY(new_kept_plan(snapshot, &like, &found, reason, err));
+    if (found)
+        *out = found->plan;
     return QV_OK;
 }

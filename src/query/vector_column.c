@@ -79,16 +79,30 @@ static void note(char *list, size_t size, const char *name, int dim)
         snprintf(list + at, size - at, "%s\"%s\"", comma, name);
 }
 
+/* Ends the path in c->name, which is so long, with one more name; false: there is no room. */
+static bool extend_path(candidates *c, size_t *len, const char *name)
+{
+    size_t dot = *len > 0, n = strlen(name);
+
+    if (*len + dot + n >= sizeof c->name)
+        return false;
+    if (dot)
+        c->name[*len] = '.';
+    memcpy(c->name + *len + dot, name, n + 1);
+    *len += dot + n;
+    return true;
+}
+
 static void look(candidates *c, const qv__field *fields, size_t n, size_t prefix, unsigned depth)
 {
     for (size_t i = 0; i < n && depth < MAX_DEPTH; i++) {
-        int len = snprintf(c->name + prefix, sizeof c->name - prefix, "%s%s", prefix ? "." : "", fields[i].name);
+        size_t len = prefix;
         qv__element element;
         const qv__type *vector = vector_type(&fields[i], &element);
-        if (len < 0 || prefix + (size_t) len >= sizeof c->name)
+        if (!extend_path(c, &len, fields[i].name))
             continue; /* such a column can still be named */
         if (fields[i].type->id == QV_TYPE_STRUCT)
-            look(c, fields[i].type->children, fields[i].type->n_children, prefix + (size_t) len, depth + 1);
+            look(c, fields[i].type->children, fields[i].type->n_children, len, depth + 1);
         else if (vector && (size_t) vector->width == c->dim) {
             if (c->n++ == 0)
                 memcpy(c->first, c->name, sizeof c->first);
@@ -102,7 +116,9 @@ static void look(candidates *c, const qv__field *fields, size_t n, size_t prefix
 
 static qv_status choose(const qv__schema *schema, size_t dim, candidates *c, qv_error *err)
 {
-    *c = (candidates){ .dim = dim };
+    c->dim = dim;
+    c->n = c->n_other = 0;
+    c->list[0] = c->other[0] = 0;
     look(c, schema->fields, schema->n_fields, 0, 0);
     if (c->n > 1)
         return qv__fail(err, QV_INVALID, "several vector columns have %zu dimensions, name one of them: %s", dim,

@@ -322,7 +322,7 @@ typedef struct qv__reader {
     uint64_t n_levels, n_values;
     qv__piece pieces[QV_MAX_VECTOR_LAYERS + 2];
     uint64_t at_level, at_start,
-        at_value; /* how far the loaded chunk has been walked: levels, row starts, values before */
+        at_value;  /* how far the loaded chunk has been walked: levels, row starts, values before */
     bool has_view; /* of the whole loaded chunk */
     qv__view view;
     uint64_t n_picked; /* values of the loaded chunk that were had without it */

@@ -1,4 +1,5 @@
 /* The vector index of a snapshot made ready: which index answers, its segments, what each covers; and a search over all of them. */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -6,14 +7,23 @@
 #include "index/index_private.h"
 #include "index/vector/search.h"
 
+/* Keys of the rows that a segment answers for. */
+typedef struct own_keys {
+    qv__key_span *spans; /* ascending */
+    size_t n, capacity;
+    uint8_t *bits; /* that spans point to */
+} own_keys;
+
 typedef struct plan_segment {
     const qv__index_entry *entry; /* the snapshot's */
     qv__open_segment *opened;
     bool *covered;
+    _Atomic(own_keys *) own; /* of all live rows; made by the first search that asks */
 } plan_segment;
 
 struct qv__vector_plan {
-    qv__snapshot *snapshot;
+    qv__snapshot *snapshot; /* not counted: it may keep the plan */
+    atomic_bool is_broken;  /* a segment turned out to be damaged */
     char *name;
     qv_metric metric;
     const qv__vector_model *model; /* of the first segment; the others are alike */
@@ -26,6 +36,15 @@ struct qv__vector_plan {
 
 /* ------------------------------------------------------------------ which index answers */
 
+static void own_keys_free(own_keys *own)
+{
+    if (!own)
+        return;
+    qv__free(own->spans);
+    qv__free(own->bits);
+    qv__free(own);
+}
+
 void qv__vector_plan_free(qv__vector_plan *plan)
 {
     if (!plan)
@@ -33,11 +52,11 @@ void qv__vector_plan_free(qv__vector_plan *plan)
     for (size_t i = 0; i < plan->n; i++) {
         qv__open_segment_unref(plan->segments[i].opened);
         qv__free(plan->segments[i].covered);
+        own_keys_free(atomic_load_explicit(&plan->segments[i].own, memory_order_relaxed));
     }
     qv__free(plan->segments);
     qv__free(plan->covered);
     qv__free(plan->name);
-    qv__snapshot_unref(plan->snapshot);
     qv__free(plan);
 }
 
@@ -103,11 +122,14 @@ static qv_status add_segment(wanted *w, qv__vector_plan *plan, const qv__logical
     QV_CHECK(qv__segment_open(w->snapshot, s.entry, index->kind, w->type, &s.opened, err));
     if (!s.opened || !fits(w, plan, qv__vector_segment_model(segment_of(&s)), &w->reason))
         goto done;
-    plan->segments[plan->n++] = s;
     plan->model = qv__vector_segment_model(segment_of(&s));
     plan->rows += qv__vector_segment_rows(segment_of(&s));
     for (size_t f = 0; f < qv__snapshot_n_fragments(w->snapshot); f++)
         plan->covered[f] |= s.covered[f];
+    plan_segment *kept = &plan->segments[plan->n++];
+    kept->entry = s.entry;
+    kept->opened = s.opened;
+    kept->covered = s.covered;
     return QV_OK;
 done:
     qv__open_segment_unref(s.opened);
@@ -122,7 +144,7 @@ static qv_status try_index(wanted *w, const qv__logical_index *index, qv__vector
 
     *out = NULL;
     QV_CHECK(QV_NEW(&plan, 1, err));
-    plan->snapshot = qv__snapshot_ref(w->snapshot);
+    plan->snapshot = w->snapshot;
     plan->name = qv__strdup(index->name);
     if (!plan->name)
         QV_CHECK(qv__fail_nomem(err, strlen(index->name)));
@@ -196,53 +218,45 @@ const bool *qv__vector_plan_covered(const qv__vector_plan *plan) { return plan->
 bool qv__vector_plan_by_address(const qv__vector_plan *plan) { return plan->by_address; }
 uint64_t qv__vector_plan_rows(const qv__vector_plan *plan) { return plan->rows; }
 bool qv__vector_plan_is_multi(const qv__vector_plan *plan) { return plan->model->is_multi; }
+bool qv__vector_plan_is_broken(const qv__vector_plan *plan) { return atomic_load(&plan->is_broken); }
 
 /* ------------------------------------------------------------------ masks of segments */
 
 /* Files may hold rows of fragments that their entry does not name any more, and another segment may own those: with several segments each
- * is asked for rows of its own fragments alone. Row ids do not tell their fragment; those that live in the fragments are gathered. */
-typedef struct own_mask {
-    qv__key_mask mask;
-    qv__key_span *spans;
-    size_t n, capacity;
-} own_mask;
-
-static qv_status add_span(own_mask *own, uint64_t first, uint64_t n, const uint8_t *bits, qv_error *err)
+ * is asked for rows of its own fragments alone. Row ids do not tell their fragment; those that live in the fragments are gathered, once. */
+static qv_status add_span(own_keys *own, uint64_t first, uint64_t n, const uint8_t *bits, qv_error *err)
 {
     QV_TRY(QV_GROW(&own->spans, &own->capacity, own->n + 1, err));
     own->spans[own->n++] = (qv__key_span){ first, n, bits };
     return QV_OK;
 }
 
-/* Spans of keys lie within fragments. */
-static qv_status own_spans(const qv__vector_plan *plan, const bool *covered, const qv__key_mask *mask, own_mask *own,
-                           qv_error *err)
+static int compare_spans(const void *a, const void *b)
 {
-    if (mask) {
-        for (size_t i = 0; i < mask->n_spans; i++) {
-            const qv__key_span *span = &mask->spans[i];
-            size_t at = qv__fragment_position(plan->snapshot, span->first >> 32);
-            if (at != SIZE_MAX && covered[at])
-                QV_TRY(add_span(own, span->first, span->n, span->bits, err));
-        }
-        return QV_OK;
-    }
+    const qv__key_span *x = a, *y = b;
+
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+static qv_status own_addresses(const qv__vector_plan *plan, const bool *covered, own_keys *own, qv_error *err)
+{
     for (size_t f = 0; f < qv__snapshot_n_fragments(plan->snapshot); f++) {
         const qv__fragment *fragment = qv__snapshot_fragment(plan->snapshot, f);
         if (covered[f])
             QV_TRY(add_span(own, fragment->id << 32, fragment->physical_rows, NULL, err));
     }
+    if (own->n)
+        qsort(own->spans, own->n, sizeof *own->spans, compare_spans); /* fragments may stand in another order */
     return QV_OK;
 }
 
-/* The ids of live rows of some fragments that may match. A moved row leaves its id, deleted, in the fragment where it was. */
-static qv_status list_ids(const qv__vector_plan *plan, const bool *covered, const qv__key_mask *mask, uint64_t *out,
-                          size_t *n, qv_error *err)
+/* The ids of live rows of some fragments. A moved row leaves its id, deleted, in the fragment where it was. */
+static qv_status list_ids(const qv__vector_plan *plan, const bool *covered, uint64_t *out, size_t *n, qv_error *err)
 {
     const uint64_t *ids;
     const uint32_t *deleted;
     const uint8_t *live;
-    size_t n_deleted, hint = 0;
+    size_t n_deleted;
 
     *n = 0;
     for (size_t f = 0; f < qv__snapshot_n_fragments(plan->snapshot); f++) {
@@ -251,7 +265,7 @@ static qv_status list_ids(const qv__vector_plan *plan, const bool *covered, cons
         QV_TRY(qv__snapshot_row_id_array(plan->snapshot, f, &ids, err));
         QV_TRY(qv__snapshot_deletions(plan->snapshot, f, &deleted, &n_deleted, &live, err));
         for (uint64_t i = 0; i < qv__snapshot_fragment(plan->snapshot, f)->physical_rows; i++)
-            if ((!live || qv__bit_get(live, i)) && qv__key_mask_has(mask, ids[i], &hint))
+            if (!live || qv__bit_get(live, i))
                 out[(*n)++] = ids[i];
     }
     return QV_OK;
@@ -265,8 +279,7 @@ static int compare_ids(const void *a, const void *b)
 }
 
 /* Ids lie anywhere: each run of them is a span. */
-static qv_status own_ids(const qv__vector_plan *plan, const bool *covered, const qv__key_mask *mask, own_mask *own,
-                         qv_error *err)
+static qv_status own_ids(const qv__vector_plan *plan, const bool *covered, own_keys *own, qv_error *err)
 {
     qv_status st = QV_OK;
     uint64_t *ids = NULL, rows = 0;
@@ -275,7 +288,7 @@ static qv_status own_ids(const qv__vector_plan *plan, const bool *covered, const
     for (size_t f = 0; f < qv__snapshot_n_fragments(plan->snapshot); f++)
         rows += covered[f] ? qv__snapshot_fragment(plan->snapshot, f)->physical_rows : 0;
     QV_CHECK(QV_NEW(&ids, (size_t) rows, err));
-    QV_CHECK(list_ids(plan, covered, mask, ids, &n, err));
+    QV_CHECK(list_ids(plan, covered, ids, &n, err));
     if (n)
         qsort(ids, n, sizeof *ids, compare_ids);
     for (size_t i = 0, run; i < n; i += run) {
@@ -288,28 +301,101 @@ done:
     return st;
 }
 
-static qv_status search_segment(const qv__vector_plan *plan, const plan_segment *s, const qv__vector_request *request,
+/* Who comes second drops its own. */
+static qv_status own_of(const qv__vector_plan *plan, plan_segment *s, const own_keys **out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    own_keys *found = atomic_load_explicit(&s->own, memory_order_acquire), *made = NULL;
+
+    if (!found) {
+        QV_CHECK(QV_NEW(&made, 1, err));
+        QV_CHECK((plan->by_address ? own_addresses : own_ids)(plan, s->covered, made, err));
+        if (atomic_compare_exchange_strong_explicit(&s->own, &found, made, memory_order_acq_rel,
+                                                    memory_order_acquire)) {
+            found = made;
+            made = NULL;
+        }
+    }
+    *out = found;
+done:
+    own_keys_free(made);
+    return st;
+}
+
+/* Adds keys [first, first + n) of a span. Its bits are used where they lie if a byte begins there, else moved. */
+static qv_status add_part(own_keys *out, const qv__key_span *span, uint64_t first, uint64_t n, uint8_t *room,
+                          size_t *used, qv_error *err)
+{
+    size_t skipped = (size_t) (first - span->first);
+
+    if (!span->bits || skipped % 8 == 0)
+        return add_span(out, first, n, span->bits ? span->bits + skipped / 8 : NULL, err);
+    qv__bitmap_copy(room + *used, 0, span->bits, skipped, (size_t) n);
+    QV_TRY(add_span(out, first, n, room + *used, err));
+    *used += qv__bitmap_bytes((size_t) n);
+    return QV_OK;
+}
+
+/* What two ascending lists of spans have in common; those of `a` have no bits. */
+static qv_status intersect(const own_keys *a, const qv__key_mask *b, own_keys *out, qv_error *err)
+{
+    size_t bytes = a->n + b->n_spans, used = 0; /* a cut rounds up to a byte once */
+
+    for (size_t j = 0; j < b->n_spans; j++)
+        bytes += b->spans[j].bits ? qv__bitmap_bytes((size_t) b->spans[j].n) : 0;
+    QV_TRY(QV_NEW(&out->bits, bytes, err));
+    for (size_t i = 0, j = 0; i < a->n && j < b->n_spans;) {
+        const qv__key_span *x = &a->spans[i], *y = &b->spans[j];
+        uint64_t first = QV_MAX(x->first, y->first), end = QV_MIN(x->first + x->n, y->first + y->n);
+        if (first < end)
+            QV_TRY(add_part(out, y, first, end - first, out->bits, &used, err));
+        if (x->first + x->n < y->first + y->n)
+            i++;
+        else
+            j++;
+    }
+    return QV_OK;
+}
+
+/* The rows that a segment is asked for. */
+static qv_status narrow(const qv__vector_plan *plan, plan_segment *s, const qv__key_mask *asked, own_keys *cut,
+                        qv__key_mask *out, qv_error *err)
+{
+    const own_keys *own;
+
+    QV_TRY(own_of(plan, s, &own, err));
+    if (asked) {
+        QV_TRY(intersect(own, asked, cut, err));
+        own = cut;
+    }
+    *out = (qv__key_mask){ own->n, own->spans };
+    return QV_OK;
+}
+
+static qv_status search_segment(qv__vector_plan *plan, plan_segment *s, const qv__vector_request *request,
                                 qv__candidates *candidates, qv__vector_counters *counters, qv_error *err)
 {
     qv_status st = QV_OK;
-    own_mask own = { 0 };
+    own_keys cut = { 0 };
+    qv__key_mask own;
     bool is_narrowed = plan->n > 1;
 
-    if (is_narrowed) {
-        QV_CHECK((plan->by_address ? own_spans : own_ids)(plan, s->covered, request->mask, &own, err));
-        own.mask = (qv__key_mask){ own.n, own.spans };
-    }
+    if (is_narrowed)
+        QV_CHECK(narrow(plan, s, request->mask, &cut, &own, err));
     for (size_t q = 0; q < request->n; q++) {
-        candidates[q].mask = is_narrowed ? &own.mask : request->mask;
+        candidates[q].mask = is_narrowed ? &own : request->mask;
         candidates[q].mask_hint = 0;
     }
     st = qv__vector_segment_search((qv__vector_segment *) s->opened->segment, request, candidates, counters, err);
-    if (st == QV_CORRUPT || st == QV_UNSUPPORTED) /* the next plan does without it */
+    if (st == QV_CORRUPT || st == QV_UNSUPPORTED) { /* the next plan does without it */
         qv__segment_forget(plan->snapshot, s->entry, err);
+        atomic_store(&plan->is_broken, true);
+    }
 done:
     for (size_t q = 0; q < request->n; q++)
         candidates[q].mask = NULL;
-    qv__free(own.spans);
+    qv__free(cut.spans);
+    qv__free(cut.bits);
     return st;
 }
 
@@ -352,7 +438,7 @@ static size_t refine_of(const qv__vector_model *m, const qv__vector_request *r)
 }
 
 typedef struct query_run {
-    const qv__vector_plan *plan;
+    qv__vector_plan *plan;
     const qv__vector_request *request;
     qv__vector_request inner; /* queries of unit length for cosine */
     float *units;
@@ -440,30 +526,23 @@ static qv_status scan_segments(query_run *run, qv__vector_counters *counters, qv
     return QV_OK;
 }
 
-static int compare_hits(const void *a, const void *b)
+enum { MEASURED = 128 }; /* rows whose distances are asked for at once */
+
+/* True distances of rows; those in range go to `topk`. */
+static void measure(const query_run *run, size_t q, const qv__hit *rows, size_t n, qv__topk *topk)
 {
-    const qv__hit *x = a, *y = b;
+    const qv__exact *exact = run->request->exact;
+    uint64_t keys[MEASURED];
+    float distances[MEASURED];
 
-    return x->distance != y->distance ? (x->distance > y->distance) - (x->distance < y->distance)
-                                      : (x->id > y->id) - (x->id < y->id);
-}
-
-/* True distances of the kept rows; those out of range are gone. */
-static size_t measure(const query_run *run, size_t q, qv__hit *hits, size_t n, uint64_t *keys, float *distances)
-{
-    const qv__vector_request *r = run->request;
-    size_t kept = 0;
-
-    for (size_t i = 0; i < n; i++)
-        keys[i] = hits[i].id;
-    r->exact->distances(r->exact->ctx, q, keys, n, distances);
-    for (size_t i = 0; i < n; i++)
-        if (!isnan(distances[i]) && !(r->has_lower && distances[i] < r->lower) &&
-            !(r->has_upper && distances[i] >= r->upper))
-            hits[kept++] = (qv__hit){ distances[i], keys[i] };
-    if (kept)
-        qsort(hits, kept, sizeof *hits, compare_hits);
-    return kept;
+    for (size_t i = 0, here; i < n; i += here) {
+        here = QV_MIN(n - i, MEASURED);
+        for (size_t j = 0; j < here; j++)
+            keys[j] = rows[i + j].id;
+        exact->distances(exact->ctx, q, keys, here, distances);
+        for (size_t j = 0; j < here; j++)
+            qv__topk_push(topk, distances[j], keys[j]);
+    }
 }
 
 /* A row that two segments hold is one row, and so is one whose id damaged files have twice: at one distance, it lies beside itself. Of a
@@ -484,33 +563,51 @@ static size_t drop_repeated(const query_run *run, qv__hit *hits, size_t n)
     return kept;
 }
 
+/* The nearest of n rows by true distance, each once, in order; *is_short: rows that came twice took the room of others. */
+static size_t nearest(const query_run *run, size_t q, const qv__hit *rows, size_t n, size_t room, qv__hit *out,
+                      bool *is_short)
+{
+    const qv__vector_request *r = run->request;
+    qv__topk topk;
+
+    qv__topk_init(&topk, room, out, r->has_lower ? &r->lower : NULL, r->has_upper ? &r->upper : NULL);
+    measure(run, q, rows, n, &topk);
+    qv__topk_sort(&topk);
+    size_t kept = drop_repeated(run, out, topk.n);
+    *is_short = kept < run->width && kept < topk.n && topk.n < n;
+    return kept;
+}
+
+static qv_status nearest_of_all(const query_run *run, size_t q, const qv__hit *rows, size_t n, qv_error *err)
+{
+    qv__hit *hits;
+    bool is_short;
+
+    QV_TRY(QV_NEW(&hits, n, err));
+    run->counts[q] = nearest(run, q, rows, n, n, hits, &is_short);
+    memcpy(run->hits + q * run->width, hits, run->counts[q] * sizeof *hits);
+    qv__free(hits);
+    return QV_OK;
+}
+
 static qv_status finish_query(void *ctx, size_t q, qv_error *err)
 {
     query_run *run = ctx;
-    qv_status st = QV_OK;
-    const qv__hit *found;
-    size_t n = qv__candidates_finish(&run->candidates[q], &found);
-    qv__hit *hits = NULL;
-    uint64_t *keys = NULL;
-    float *distances = NULL;
+    qv__hit *out = run->hits + q * run->width;
+    const qv__hit *rows;
+    bool is_short;
 
-    QV_CHECK(QV_NEW(&hits, n, err));
-    if (n)
-        memcpy(hits, found, n * sizeof *hits);
     if (run->is_measured) {
-        QV_CHECK(QV_NEW(&keys, n, err));
-        QV_CHECK(QV_NEW(&distances, n, err));
-        n = measure(run, q, hits, n, keys, distances);
+        size_t n = qv__candidates_gather(&run->candidates[q], &rows);
+        run->counts[q] = nearest(run, q, rows, n, run->width, out, &is_short);
+        return is_short ? nearest_of_all(run, q, rows, n, err) : QV_OK;
     }
-    n = QV_MIN(drop_repeated(run, hits, n), run->width);
+    size_t n = qv__candidates_finish(&run->candidates[q], &rows);
+    assert(n <= run->width);
     if (n)
-        memcpy(run->hits + q * run->width, hits, n * sizeof *hits);
-    run->counts[q] = n;
-done:
-    qv__free(hits);
-    qv__free(keys);
-    qv__free(distances);
-    return st;
+        memcpy(out, rows, n * sizeof *out);
+    run->counts[q] = drop_repeated(run, out, n);
+    return QV_OK;
 }
 
 /* Rows below the lower bound take room among candidates that are measured only at the end: there must be more of them. */
@@ -551,8 +648,8 @@ static qv_status run_all(query_run *run, qv__vector_counters *counters, qv_error
     }
 }
 
-qv_status qv__vector_search(const qv__vector_plan *plan, const qv__vector_request *request, qv__hit **hits,
-                            size_t *width, size_t **counts, qv__vector_counters *counters, qv_error *err)
+qv_status qv__vector_search(qv__vector_plan *plan, const qv__vector_request *request, qv__hit **hits, size_t *width,
+                            size_t **counts, qv__vector_counters *counters, qv_error *err)
 {
     query_run run = { .plan = plan, .request = request, .inner = *request };
     qv__vector_counters spent = { 0 };
@@ -573,7 +670,7 @@ qv_status qv__vector_search(const qv__vector_plan *plan, const qv__vector_reques
 
 /* ------------------------------------------------------------------ explain */
 
-qv_status qv__vector_plan_print(const qv__vector_plan *plan, const qv__vector_request *request, qv__buffer *out,
+qv_status qv__vector_plan_print(qv__vector_plan *plan, const qv__vector_request *request, qv__buffer *out,
                                 qv_error *err)
 {
     const qv__vector_model *m = plan->model;

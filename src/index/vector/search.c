@@ -279,7 +279,7 @@ static bool is_short(const search *s, qv__candidates *candidates)
 
     if (is_dead(candidates) || (r->has_upper && !r->mask)) /* what an upper bound leaves out is not missing */
         return false;
-    return qv__candidates_finish(candidates, &hits) < QV_MIN(r->k, candidates->capacity);
+    return qv__candidates_gather(candidates, &hits) < QV_MIN(r->k, candidates->capacity);
 }
 
 /* Doubles the lists of queries that found too little. *more false: there are none, or no more lists. */

@@ -20,7 +20,8 @@ qv_index_kind qv__vector_choose_kind(const qv__type *type, qv_metric metric, uin
 
 /* ------------------------------------------------------------------ which index answers */
 
-/* A vector index of a snapshot made ready to be searched: its segments opened, what each covers. Immutable; keeps the snapshot. */
+/* A vector index of a snapshot made ready to be searched: its segments opened, what each covers. For any number of searches at once; the
+ * snapshot, which may keep it, must outlive it. */
 typedef struct qv__vector_plan qv__vector_plan;
 /* The index over a field: the one named, or the newest that fits. metric AUTO: the index's own; another one than the index was built
  * for: *out NULL. Segments that cannot be opened leave their fragments uncovered (told once, in the log). *out NULL: no index; *reason (may
@@ -35,6 +36,8 @@ const bool *qv__vector_plan_covered(const qv__vector_plan *plan);
 bool qv__vector_plan_by_address(const qv__vector_plan *plan); /* else keys are stable row ids */
 uint64_t qv__vector_plan_rows(const qv__vector_plan *plan);   /* stored, in all segments */
 bool qv__vector_plan_is_multi(const qv__vector_plan *plan);   /* several vectors per row: keys repeat */
+bool qv__vector_plan_is_broken(
+    const qv__vector_plan *plan); /* a search met a damaged segment; a plan made anew does without it */
 
 /* ------------------------------------------------------------------ searching */
 
@@ -63,10 +66,10 @@ typedef struct qv__vector_counters {
 /* For each query the best keys, nearest first: with `exact` k rows by true distance; else up to k (times the refine factor given) by estimate.
  * hits: n lists in one block of n x *width, counts[q] of each in use; both the caller's (qv__free). Queries share the scans of
  * lists; the work is split over the job's threads, and the answer does not depend on that. */
-qv_status qv__vector_search(const qv__vector_plan *plan, const qv__vector_request *request, qv__hit **hits,
-                            size_t *width, size_t **counts, qv__vector_counters *counters, qv_error *err);
+qv_status qv__vector_search(qv__vector_plan *plan, const qv__vector_request *request, qv__hit **hits, size_t *width,
+                            size_t **counts, qv__vector_counters *counters, qv_error *err);
 /* "ANNIvfPartition: ..., ANNSubIndex: ..." for explain; appends. */
-qv_status qv__vector_plan_print(const qv__vector_plan *plan, const qv__vector_request *request, qv__buffer *out,
+qv_status qv__vector_plan_print(qv__vector_plan *plan, const qv__vector_request *request, qv__buffer *out,
                                 qv_error *err);
 
 #endif

@@ -27,6 +27,7 @@ struct qv__vector_plan {
     size_t column;
     bool nested, is_multi;
     bool covered[FAKE_MAX_FRAGMENTS];
+    fake_vectors made_of;
 };
 
 qv_status qv__vector_plan_new(qv__snapshot *s, int32_t field, const char *name, qv_metric metric, size_t dim,
@@ -43,6 +44,7 @@ qv_status qv__vector_plan_new(qv__snapshot *s, int32_t field, const char *name, 
     }
     QV_TRY(QV_NEW(out, 1, err));
     (*out)->snapshot = s;
+    (*out)->made_of = fake_vector_index;
     for (size_t c = 0; c < s->schema->n_fields; c++) {
         const qv__field *at = &s->schema->fields[c];
         if (at->id == field || (at->type->id == QV_TYPE_STRUCT && at->type->children[0].id == field)) {
@@ -70,6 +72,12 @@ bool qv__vector_plan_by_address(const qv__vector_plan *plan)
     return fake_vector_index.by_address;
 }
 bool qv__vector_plan_is_multi(const qv__vector_plan *plan) { return plan->is_multi; }
+/* A test that changes the index wants another plan. */
+bool qv__vector_plan_is_broken(const qv__vector_plan *plan)
+{
+    const fake_vectors *now = &fake_vector_index, *then = &plan->made_of;
+    return !now->exists || now->metric != then->metric || now->uncovered != then->uncovered;
+}
 
 /* The vectors of a row: their first position among the items' lists, and how many. */
 static const qv__array *fake_row_vectors(const qv__vector_plan *plan, size_t f, uint64_t row, int64_t *from,
@@ -163,8 +171,8 @@ static size_t fake_estimates(const qv__vector_plan *plan, const qv__vector_reque
     return n;
 }
 
-qv_status qv__vector_search(const qv__vector_plan *plan, const qv__vector_request *request, qv__hit **hits,
-                            size_t *width, size_t **counts, qv__vector_counters *counters, qv_error *err)
+qv_status qv__vector_search(qv__vector_plan *plan, const qv__vector_request *request, qv__hit **hits, size_t *width,
+                            size_t **counts, qv__vector_counters *counters, qv_error *err)
 {
     qv_status st = QV_OK;
     qv__distance *d = NULL;
@@ -219,7 +227,7 @@ done:
     return st;
 }
 
-qv_status qv__vector_plan_print(const qv__vector_plan *plan, const qv__vector_request *request, qv__buffer *out,
+qv_status qv__vector_plan_print(qv__vector_plan *plan, const qv__vector_request *request, qv__buffer *out,
                                 qv_error *err)
 {
     QV_UNUSED(plan);
