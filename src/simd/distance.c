@@ -94,13 +94,17 @@ static qv_status check_finite(const qv__distance *d, const uint8_t *queries, qv_
     size_t bytes = qv__element_bytes(element, d->dim);
     double limit = d->element == QV_EL_F64 ? HUGE_VAL : 0x1.ffffffp127; /* from here on a float32 is infinite */
 
-    for (size_t q = 0; q < d->n_queries; q++)
+    for (size_t q = 0; q < d->n_queries; q++) {
+        const uint8_t *query = queries + q * bytes;
+        if (element == QV_EL_F32 && !qv__any_not_finite((const float *) (const void *) query, d->dim))
+            continue;
         for (size_t i = 0; i < d->dim; i++) {
-            double value = query_value(element, queries + q * bytes, i);
+            double value = query_value(element, query, i);
             if (!(fabs(value) < limit))
                 return qv__fail(err, QV_INVALID, "query %zu has value %g at position %zu; it must be finite", q, value,
                                 i);
         }
+    }
     return QV_OK;
 }
 
@@ -146,6 +150,11 @@ static void convert_float(const qv__distance *d, qv__kernel_query *to, void *val
 {
     double largest = 0, root = 0;
 
+    to->norm = 1;
+    if (element == QV_EL_F32 && d->element != QV_EL_F64 && d->kind != QV_K_COSINE) {
+        memcpy(values, query, d->dim * sizeof(float));
+        return;
+    }
     if (d->kind == QV_K_COSINE)
         length_of(query, element, d->dim, &largest, &root);
     for (size_t i = 0; i < d->dim; i++) {

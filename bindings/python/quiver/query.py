@@ -99,10 +99,14 @@ class BaseQueryBuilder:
         try:
             return call(*args)
         except ValueError as error:
-            explained = self._explain(error)
-            if explained is error:
-                raise
-            raise explained from error
+            self._retell(error)
+
+    def _retell(self, error: ValueError) -> NoReturn:
+        """Raises the error that is being handled as users know it."""
+        explained = self._explain(error)
+        if explained is error:
+            raise
+        raise explained from error
 
     # ---- what to return
 
@@ -490,21 +494,24 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
         return self
 
     def _extra(self) -> Optional[Dict[str, Any]]:
-        told = {
-            "min_probes": self._minimum_nprobes,
-            "max_probes": self._maximum_nprobes,
-            "ef": self._ef,
-            "refine_factor": self._refine,
-            "no_refine": self._refine == 0,
-            "bypass_vector_index": self._exact,
-            "approx_mode": self._approx,
-            "index": self._index,
-            "prefix_dims": self._prefix,
-            "binary_stage": self._binary,
-            "stage_factor": self._factor,
-        }
-        extra = super()._extra() or {}
-        extra.update({key: value for key, value in told.items() if value})
+        extra = LanceQueryBuilder._extra(self) or {}
+        if self._minimum_nprobes:
+            extra["min_probes"] = self._minimum_nprobes
+        if self._maximum_nprobes:
+            extra["max_probes"] = self._maximum_nprobes
+        if self._ef:
+            extra["ef"] = self._ef
+        if self._refine is not None:
+            extra["refine_factor"] = self._refine
+            extra["no_refine"] = self._refine == 0
+        if self._exact:
+            extra["bypass_vector_index"] = True
+        if self._approx:
+            extra["approx_mode"] = self._approx
+        if self._index:
+            extra["index"] = self._index
+        if self._prefix or self._binary:
+            extra.update(prefix_dims=self._prefix, binary_stage=self._binary, stage_factor=self._factor)
         return extra or None
 
     def fast_search(self) -> LanceVectorQueryBuilder:
@@ -548,7 +555,11 @@ class LanceVectorQueryBuilder(LanceQueryBuilder):
 
     def to_list(self, *, timeout: Any = None) -> List[Dict[str, Any]]:
         """All rows as a list of dicts; vectors are lists of floats."""
-        rows: List[Dict[str, Any]] = self._told(self._run, seconds(timeout), 0, None, True)
+        limit = None if timeout is None else seconds(timeout)
+        try:
+            rows: List[Dict[str, Any]] = self._run(limit, 0, None, True)
+        except ValueError as error:
+            self._retell(error)
         return rows
 
     def _run(

@@ -231,6 +231,7 @@ qv_table *qpy_table_of(PyObject *object);               /* borrowed */
 const char *qpy_text(PyObject *text, const char *what); /* borrowed UTF-8 without zero bytes; TypeError, ValueError */
 /* Out of a dict of numbers, flags and times: a missing key leaves the default. -1: an exception is set. */
 int qpy_dict_u64(PyObject *dict, const char *key, uint64_t *out);
+int qpy_u32_from(PyObject *number, const char *what, uint32_t *out);
 int qpy_dict_u32(PyObject *dict, const char *key, uint32_t *out);
 int qpy_dict_flag(PyObject *dict, const char *key, bool *out);
 int qpy_dict_text(PyObject *dict, const char *key, const char **out);

@@ -1,5 +1,6 @@
 /* Reads of a table: scans, takes, searches, their plans, and counts under a condition. */
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "qpy.h"
@@ -24,13 +25,6 @@ static void extra_release(qpy_extra *extra)
     free(extra->expressions);
     free(extra->order_by);
     memset(extra, 0, sizeof(*extra));
-}
-
-static bool flag_of(PyObject *dict, const char *key)
-{
-    PyObject *value = PyDict_GetItemString(dict, key); /* borrowed */
-
-    return value != NULL && PyObject_IsTrue(value) == 1;
 }
 
 static int expressions_from(PyObject *list, qpy_extra *out)
@@ -76,9 +70,59 @@ static int order_from(PyObject *list, qpy_extra *out)
     return 0;
 }
 
+typedef enum extra_kind { EXTRA_FLAG, EXTRA_NUMBER, EXTRA_TEXT, EXTRA_EXPRESSIONS, EXTRA_ORDER } extra_kind;
+
+static const struct extra_field {
+    const char *name;
+    const char *what; /* in the error of a text that is none */
+    extra_kind kind;
+    size_t at;
+} extra_fields[] = {
+    { "where", "a condition", EXTRA_TEXT, offsetof(qpy_extra, where) },
+    { "index", "index", EXTRA_TEXT, offsetof(qpy_extra, index) },
+    { "expressions", NULL, EXTRA_EXPRESSIONS, 0 },
+    { "order_by", NULL, EXTRA_ORDER, 0 },
+    { "min_probes", NULL, EXTRA_NUMBER, offsetof(qpy_extra, min_probes) },
+    { "max_probes", NULL, EXTRA_NUMBER, offsetof(qpy_extra, max_probes) },
+    { "ef", NULL, EXTRA_NUMBER, offsetof(qpy_extra, ef) },
+    { "refine_factor", NULL, EXTRA_NUMBER, offsetof(qpy_extra, refine_factor) },
+    { "approx_mode", NULL, EXTRA_NUMBER, offsetof(qpy_extra, approx_mode) },
+    { "prefix_dims", NULL, EXTRA_NUMBER, offsetof(qpy_extra, prefix_dims) },
+    { "stage_factor", NULL, EXTRA_NUMBER, offsetof(qpy_extra, stage_factor) },
+    { "no_index", NULL, EXTRA_FLAG, offsetof(qpy_extra, no_index) },
+    { "fast_search", NULL, EXTRA_FLAG, offsetof(qpy_extra, fast_search) },
+    { "postfilter", NULL, EXTRA_FLAG, offsetof(qpy_extra, postfilter) },
+    { "bypass_vector_index", NULL, EXTRA_FLAG, offsetof(qpy_extra, bypass_vector_index) },
+    { "no_refine", NULL, EXTRA_FLAG, offsetof(qpy_extra, no_refine) },
+    { "binary_stage", NULL, EXTRA_FLAG, offsetof(qpy_extra, binary_stage) },
+};
+
+static int take_extra(const struct extra_field *field, PyObject *value, qpy_extra *out)
+{
+    void *at = (char *) out + field->at;
+    int truth;
+
+    switch (field->kind) {
+    case EXTRA_FLAG:
+        truth = PyObject_IsTrue(value);
+        *(bool *) at = truth == 1;
+        return truth < 0 ? -1 : 0;
+    case EXTRA_NUMBER:
+        return qpy_u32_from(value, field->name, at);
+    case EXTRA_TEXT:
+        return (*(const char **) at = qpy_text(value, field->what)) == NULL ? -1 : 0;
+    case EXTRA_EXPRESSIONS:
+        return expressions_from(value, out);
+    default:
+        return order_from(value, out);
+    }
+}
+
+/* What is there is looked at, not what could be: most searches say little. */
 static int extra_from(PyObject *dict, qpy_extra *out)
 {
-    PyObject *value;
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
 
     memset(out, 0, sizeof(*out));
     if (dict == Py_None)
@@ -87,31 +131,20 @@ static int extra_from(PyObject *dict, qpy_extra *out)
         PyErr_SetString(PyExc_TypeError, "the options of a read must be a dict");
         return -1;
     }
-    value = PyDict_GetItemString(dict, "where");
-    if (value != NULL && value != Py_None && (out->where = qpy_text(value, "a condition")) == NULL)
-        return -1;
-    value = PyDict_GetItemString(dict, "expressions");
-    if (value != NULL && value != Py_None && expressions_from(value, out) != 0)
-        goto fail;
-    value = PyDict_GetItemString(dict, "order_by");
-    if (value != NULL && value != Py_None && order_from(value, out) != 0)
-        goto fail;
-    out->no_index = flag_of(dict, "no_index");
-    out->fast_search = flag_of(dict, "fast_search");
-    out->postfilter = flag_of(dict, "postfilter");
-    out->bypass_vector_index = flag_of(dict, "bypass_vector_index");
-    out->no_refine = flag_of(dict, "no_refine");
-    out->binary_stage = flag_of(dict, "binary_stage");
-    if (qpy_dict_text(dict, "index", &out->index) == 0 && qpy_dict_u32(dict, "min_probes", &out->min_probes) == 0 &&
-        qpy_dict_u32(dict, "max_probes", &out->max_probes) == 0 && qpy_dict_u32(dict, "ef", &out->ef) == 0 &&
-        qpy_dict_u32(dict, "refine_factor", &out->refine_factor) == 0 &&
-        qpy_dict_u32(dict, "approx_mode", &out->approx_mode) == 0 &&
-        qpy_dict_u32(dict, "prefix_dims", &out->prefix_dims) == 0 &&
-        qpy_dict_u32(dict, "stage_factor", &out->stage_factor) == 0)
-        return 0;
-fail:
-    extra_release(out);
-    return -1;
+    while (PyDict_Next(dict, &at, &key, &value)) {
+        const char *name = qpy_text(key, "the name of an option");
+
+        if (name == NULL) {
+            extra_release(out);
+            return -1;
+        }
+        for (size_t i = 0; value != Py_None && i < sizeof(extra_fields) / sizeof(*extra_fields); i++)
+            if (strcmp(extra_fields[i].name, name) == 0 && take_extra(&extra_fields[i], value, out) != 0) {
+                extra_release(out);
+                return -1;
+            }
+    }
+    return 0;
 }
 
 /* Names, extras and the watch over a read: taken from Python at its start, given back at its end. */

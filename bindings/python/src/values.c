@@ -172,19 +172,25 @@ int qpy_dict_u64(PyObject *dict, const char *key, uint64_t *out)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-int qpy_dict_u32(PyObject *dict, const char *key, uint32_t *out)
+int qpy_u32_from(PyObject *number, const char *what, uint32_t *out)
 {
-    uint64_t value = *out;
+    unsigned long long value = PyLong_AsUnsignedLongLong(number);
 
-    if (qpy_dict_u64(dict, key, &value) != 0)
+    if (PyErr_Occurred())
         return -1;
     if (value > UINT32_MAX) {
-        PyErr_Format(PyExc_OverflowError, "%s is %llu, at most %u is possible", key, (unsigned long long) value,
-                     (unsigned) UINT32_MAX);
+        PyErr_Format(PyExc_OverflowError, "%s is %llu, at most %u is possible", what, value, (unsigned) UINT32_MAX);
         return -1;
     }
     *out = (uint32_t) value;
     return 0;
+}
+
+int qpy_dict_u32(PyObject *dict, const char *key, uint32_t *out)
+{
+    PyObject *value = PyDict_GetItemString(dict, key);
+
+    return value == NULL || value == Py_None ? 0 : qpy_u32_from(value, key, out);
 }
 
 int qpy_dict_flag(PyObject *dict, const char *key, bool *out)
