@@ -73,7 +73,7 @@ def _vector_options(config: Any) -> dict[str, Any]:
     for field, name in _SETTINGS.items():
         options[name] = _setting(config, field)
     bits = options["num_bits"]
-    if hasattr(config, "num_sub_vectors") and bits not in (4, 8):
+    if hasattr(config, "num_sub_vectors") and bits not in (None, 4, 8):
         raise RuntimeError(f"lance error: LanceError(Index): ProductQuantization: num_bits {bits} not supported")
     if getattr(config, "accelerator", None) is not None:
         import warnings

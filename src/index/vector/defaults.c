@@ -135,10 +135,17 @@ static unsigned count_sub_vectors(size_t dim, size_t most, bool is_even)
     return (unsigned) dim;
 }
 
-/* 2 bits per value either way: 8 bits for four values lose less than 4 bits for two. */
+/* 2 bits per value either way. 4 bits for two lose more than 8 bits for four, yet lists of them are scanned several times as fast, which
+ * measuring more rows does not use up. Walks of graphs look rows up one by one, with twice the work for twice the sub-vectors. Who says
+ * how many sub-vectors there are means the usual ones, of 8 bits. */
+static uint32_t default_pq_bits(const qv__build_order *o, const qv_index_options *options)
+{
+    return o->kind->has_graph || options->num_sub_vectors || o->shape.dim % 4 ? 8 : 4;
+}
+
 static void choose_pq(qv__build_order *o, const qv_index_options *options)
 {
-    o->bits = options->num_bits ? options->num_bits : 8;
+    o->bits = options->num_bits ? options->num_bits : default_pq_bits(o, options);
     o->pq_m = options->num_sub_vectors ? options->num_sub_vectors
                                        : count_sub_vectors(o->shape.dim, o->bits / 2, o->bits == 4);
 }

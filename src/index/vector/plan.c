@@ -409,8 +409,8 @@ static bool is_bounded(const qv__vector_model *m)
            qv__rabitq_shape_of(m->quantizer)->has_errors;
 }
 
-/* Candidates per row that is wanted, when nothing was said and nothing measured: by what codes lose. */
-static size_t default_refine(const qv__vector_model *m)
+/* By what codes lose. */
+size_t qv__usual_refine(const qv__vector_model *m)
 {
     unsigned bits;
     size_t parts;
@@ -434,7 +434,7 @@ static size_t refine_of(const qv__vector_model *m, const qv__vector_request *r)
 
     if (r->refine_factor || !r->exact)
         return QV_MAX(r->refine_factor, 1);
-    return step && step->refine ? step->refine : default_refine(m);
+    return step && step->refine ? step->refine : qv__usual_refine(m);
 }
 
 typedef struct query_run {

@@ -15,6 +15,9 @@ qv__probe_policy qv__probe_policy_of(const qv__vector_model *model, const qv__ve
 /* How many of the n nearest lists are looked into at first; `distances` to their centroids ascend. */
 size_t qv__probes_of(const qv__probe_policy *policy, qv_metric metric, const float *distances, size_t n);
 
+/* Candidates per row that is wanted, when nothing was said and nothing measured. */
+size_t qv__usual_refine(const qv__vector_model *model);
+
 /* The first measured step that reaches the recall wanted; the best one if none does; NULL: nothing was measured. */
 const qv__tuned_step *qv__tuned_step_of(const qv__vector_tuning *tuning, qv_approx_mode mode);
 

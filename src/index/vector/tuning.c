@@ -4,12 +4,21 @@
 #include <math.h>
 
 #include "base/alloc.h"
+#include "index/vector/search.h"
 #include "index/vector/tuning_private.h"
 
 #define LEAST_SAMPLE 200
 #define LEAST_NEAR   32
 #define NEAR_SHARE   10    /* one list in so many is near */
 #define GOOD_ENOUGH  0.005 /* recall that is not worth another step */
+#define LEAST_MISSED 0.002
+#define COPY_SHARE   16
+#define LIST_COST    8192 /* bytes that are streamed in the time that a list takes besides its codes */
+#define ROW_COST     4096 /* and a row that is measured, besides its own: a visit to memory, and to its place in a file */
+
+static const uint32_t refines[QV_TUNE_REFINES] = { 1,  2,  3,  4,  5,  6,  8,  10,
+                                                   12, 16, 20, 24, 32, 40, 48, QV_TUNE_WIDTH / QV_TUNE_K };
+enum { MOST_STEPS = QV_COUNT_OF(((qv__vector_tuning *) NULL)->steps) };
 
 /* ------------------------------------------------------------------ queries */
 
@@ -224,20 +233,6 @@ double qv__tuner_coverage(const qv__tuner *t, size_t probes)
 
 /* ------------------------------------------------------------------ steps */
 
-/* The smallest refine factor that finds what greater ones find. */
-static double choose_refine(const qv__tuner *t, size_t level, size_t probes, uint32_t *refine)
-{
-    uint32_t most = QV_TUNE_WIDTH / QV_TUNE_K;
-    double all = qv__tuner_recall(t, level, probes, most), recall = all;
-
-    for (*refine = 1; *refine < most; *refine *= 2) {
-        recall = qv__tuner_recall(t, level, probes, *refine);
-        if (recall >= all - GOOD_ENOUGH)
-            return recall;
-    }
-    return all;
-}
-
 /* Steps rise: one that finds no more than the last is not worth its cost. */
 static void add_step(qv__vector_tuning *out, double recall, size_t probes, uint32_t refine, uint32_t ef)
 {
@@ -249,24 +244,136 @@ static void add_step(qv__vector_tuning *out, double recall, size_t probes, uint3
     out->steps[out->n++].ef = ef;
 }
 
-/* From half of the recall to all of it, in even shares. */
-static void add_probe_steps(const qv__tuner *t, qv__vector_tuning *out)
+/* The smallest refine factor that finds what greater ones find. */
+static double choose_refine(const qv__tuner *t, size_t level, uint32_t *refine)
 {
-    size_t first = 1, last = t->probes;
-    uint32_t refine = 0;
+    double recalls[QV_TUNE_REFINES];
+    size_t at = 0;
+
+    qv__tuner_recalls(t, level, t->probes, refines, QV_TUNE_REFINES, recalls);
+    while (recalls[at] < recalls[QV_TUNE_REFINES - 1] - GOOD_ENOUGH)
+        at++;
+    *refine = refines[at];
+    return recalls[at];
+}
+
+static void add_graph_steps(const qv__tuner *t, qv__vector_tuning *out)
+{
+    for (size_t level = 0; level < t->n_levels; level++) {
+        uint32_t refine;
+        double recall = choose_refine(t, level, &refine);
+        add_step(out, recall, t->probes, refine, t->efs[level]);
+    }
+}
+
+/* Numbers of lists from those that hold half of what is wanted to those that hold all of it, in even shares. */
+static size_t choose_probes(const qv__tuner *t, size_t *probes, size_t room)
+{
+    size_t first = 1, last = t->probes, n = 0;
 
     while (first < last && qv__tuner_coverage(t, first) < 0.5)
         first++;
-    for (size_t i = 0, before = 0; i < QV_COUNT_OF(out->steps); i++) {
-        double share = (double) i / (QV_COUNT_OF(out->steps) - 1);
-        size_t probes = (size_t) lround((double) first * pow((double) last / (double) first, share));
-        if (probes == before)
-            continue;
-        double recall =
-            qv__tuner_needs_estimates(t) ? choose_refine(t, 0, probes, &refine) : qv__tuner_coverage(t, probes);
-        add_step(out, recall, probes, refine, 0);
-        before = probes;
+    for (size_t i = 0; i < room; i++) {
+        double share = (double) i / (double) (room - 1);
+        size_t some = (size_t) lround((double) first * pow((double) last / (double) first, share));
+        if (n == 0 || some != probes[n - 1])
+            probes[n++] = some;
     }
+    return n;
+}
+
+/* One way to search, and what comes of it. */
+typedef struct way {
+    size_t probes;
+    uint32_t refine;
+    double recall, cost;
+} way;
+
+/* Codes of lists are streamed, rows that are measured lie anywhere: in bytes that stream by in the time. */
+static double cost_of(const qv__tuner *t, size_t probes, uint32_t refine)
+{
+    const qv__quantizer *quantizer = t->model->quantizer;
+    double code = 0, rows = (double) t->n_rows / (double) t->model->n_lists;
+
+    for (size_t i = 0; i < quantizer->n_columns; i++)
+        code += (double) quantizer->columns[i].width;
+    return (double) probes * (rows * code + LIST_COST) +
+           (double) QV_TUNE_K * refine * ((double) t->order->shape.bytes + ROW_COST);
+}
+
+/* Are most of the wanted rows copies of the one that asks, but for noise: nearer than a small part of the usual distance to a centroid? */
+static bool has_copies(const qv__tuner *t)
+{
+    double loss = t->model->metric == QV_METRIC_COSINE ? t->model->loss / 2 : t->model->loss;
+    size_t n = 0, n_copies = 0;
+
+    for (size_t q = 0; t->model->metric != QV_METRIC_DOT && q < t->n_queries; q++) {
+        n += t->n_wanted[q];
+        for (size_t i = 0; i < t->n_wanted[q]; i++)
+            n_copies += t->wanted[q * QV_TUNE_K + i].distance < loss / COPY_SHARE;
+    }
+    return 2 * n_copies > n;
+}
+
+/* Codes of few bits do not tell copies apart: to find ten of a hundred all have to be measured. Queries from elsewhere have no such
+ * neighbours, so what copies ask for says nothing about how many rows should be measured, and the usual number is. */
+static void recalls_of(const qv__tuner *t, bool copies, size_t probes, double *recalls)
+{
+    if (!copies) {
+        qv__tuner_recalls(t, 0, probes, refines, QV_TUNE_REFINES, recalls);
+        return;
+    }
+    for (size_t f = 0; f < QV_TUNE_REFINES; f++)
+        recalls[f] = refines[f] >= qv__usual_refine(t->model) ? qv__tuner_coverage(t, probes) : 0;
+}
+
+static size_t try_ways(const qv__tuner *t, way *ways)
+{
+    size_t probes[MOST_STEPS], n_probes = choose_probes(t, probes, MOST_STEPS), n = 0;
+    double recalls[QV_TUNE_REFINES];
+    bool copies = has_copies(t);
+
+    for (size_t i = 0; i < n_probes; i++) {
+        recalls_of(t, copies, probes[i], recalls);
+        for (size_t f = 0; f < QV_TUNE_REFINES; f++)
+            ways[n++] = (way){ probes[i], refines[f], recalls[f], cost_of(t, probes[i], refines[f]) };
+    }
+    return n;
+}
+
+static const way *cheapest(const way *ways, size_t n, double recall)
+{
+    const way *best = NULL;
+
+    for (size_t i = 0; i < n; i++)
+        if (ways[i].recall >= recall && (!best || ways[i].cost < best->cost))
+            best = &ways[i];
+    return best;
+}
+
+/* Few lists and many measured rows, or the reverse: for recalls whose misses shrink in even shares, the cheapest way to each. */
+static void add_cheapest_steps(const qv__tuner *t, qv__vector_tuning *out)
+{
+    way ways[MOST_STEPS * QV_TUNE_REFINES];
+    size_t n = try_ways(t, ways);
+    double all = 0, most = 0.5;
+
+    for (size_t i = 0; i < n; i++)
+        all = QV_MAX(all, ways[i].recall);
+    double least = QV_MAX(1 - all, LEAST_MISSED);
+    for (size_t i = 0; i < MOST_STEPS; i++) {
+        double wanted = 1 - most * pow(least / most, (double) i / (MOST_STEPS - 1));
+        const way *best = cheapest(ways, n, i + 1 < MOST_STEPS ? QV_MIN(wanted, all) : all);
+        add_step(out, best->recall, best->probes, best->refine, 0);
+    }
+}
+
+static void add_probe_steps(const qv__tuner *t, qv__vector_tuning *out)
+{
+    size_t probes[MOST_STEPS], n = choose_probes(t, probes, MOST_STEPS);
+
+    for (size_t i = 0; i < n; i++)
+        add_step(out, qv__tuner_coverage(t, probes[i]), probes[i], 0, 0);
 }
 
 qv_status qv__tuner_finish(qv__tuner *t, qv__vector_tuning *out, qv_error *err)
@@ -275,14 +382,11 @@ qv_status qv__tuner_finish(qv__tuner *t, qv__vector_tuning *out, qv_error *err)
     *out = (qv__vector_tuning){ 0 };
     if (!t->is_ready) /* no list was seen */
         return QV_OK;
-    if (!t->model->kind->has_graph) {
+    if (t->model->kind->has_graph)
+        add_graph_steps(t, out);
+    else if (qv__tuner_needs_estimates(t))
+        add_cheapest_steps(t, out);
+    else
         add_probe_steps(t, out);
-        return QV_OK;
-    }
-    for (size_t level = 0; level < t->n_levels; level++) {
-        uint32_t refine;
-        double recall = choose_refine(t, level, t->probes, &refine);
-        add_step(out, recall, t->probes, refine, t->efs[level]);
-    }
     return QV_OK;
 }

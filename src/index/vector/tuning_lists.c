@@ -178,6 +178,7 @@ qv_status qv__tuner_see_list(qv__tuner *t, size_t list, const uint64_t *ids, con
 
     if (!t->is_ready)
         QV_TRY(get_ready(t, err));
+    t->n_rows += n;
     if (!n || !qv__tuner_needs_estimates(t))
         return QV_OK;
     QV_CHECK(make_room(t, n, err));
@@ -210,15 +211,22 @@ static size_t estimate_rank(const qv__topk *top, const qv__wanted *wanted, size_
     return n;
 }
 
-double qv__tuner_recall(const qv__tuner *t, size_t level, size_t probes, uint32_t refine)
+void qv__tuner_recalls(const qv__tuner *t, size_t level, size_t probes, const uint32_t *refines, size_t n,
+                       double *recalls)
 {
-    size_t n = 0, found = 0;
+    size_t n_wanted = 0;
 
+    for (size_t f = 0; f < n; f++)
+        recalls[f] = 0;
     for (size_t q = 0; q < t->n_queries; q++)
-        for (size_t i = 0; i < t->n_wanted[q]; i++, n++) {
+        for (size_t i = 0; i < t->n_wanted[q]; i++, n_wanted++) {
             const qv__wanted *wanted = &t->wanted[q * QV_TUNE_K + i];
-            if (t->ranks[q * t->model->n_lists + wanted->list] < probes)
-                found += estimate_rank(&t->tops[q * t->n_levels + level], wanted, probes) < (size_t) QV_TUNE_K * refine;
+            if (t->ranks[q * t->model->n_lists + wanted->list] >= probes)
+                continue;
+            size_t rank = estimate_rank(&t->tops[q * t->n_levels + level], wanted, probes);
+            for (size_t f = 0; f < n; f++)
+                recalls[f] += rank < (size_t) QV_TUNE_K * refines[f];
         }
-    return n ? (double) found / (double) n : 1;
+    for (size_t f = 0; f < n; f++)
+        recalls[f] = n_wanted ? recalls[f] / (double) n_wanted : 1;
 }

@@ -10,7 +10,8 @@ enum {
     QV_TUNE_K = 10,        /* neighbours that are looked for */
     QV_TUNE_QUERIES = 100, /* rows that ask for them */
     QV_TUNE_EFS = 12,
-    QV_TUNE_WIDTH = 640 /* estimates kept of a query: refine factors up to 64 can be told */
+    QV_TUNE_REFINES = 16, /* refine factors that are tried */
+    QV_TUNE_WIDTH = 640   /* estimates kept of a query: refine factors up to 64 can be told */
 };
 
 /* A row that a query should find. */
@@ -39,6 +40,7 @@ struct qv__tuner {
     size_t *n_wanted;
     /* lists as they are written */
     bool is_ready;
+    uint64_t n_rows; /* of the lists */
     size_t probes;   /* lists per query that estimates are made of */
     size_t n_levels; /* 1, or one for each ef */
     uint32_t efs[QV_TUNE_EFS];
@@ -55,7 +57,8 @@ struct qv__tuner {
 double qv__tuner_coverage(const qv__tuner *tuner, size_t probes);
 bool qv__tuner_needs_estimates(const qv__tuner *tuner);
 void qv__tuner_lists_clear(qv__tuner *tuner);
-/* The share that is among the k times `refine` best estimates of the first `probes` lists. */
-double qv__tuner_recall(const qv__tuner *tuner, size_t level, size_t probes, uint32_t refine);
+/* For each of n refine factors the share that is among so many times k best estimates of the first `probes` lists. */
+void qv__tuner_recalls(const qv__tuner *tuner, size_t level, size_t probes, const uint32_t *refines, size_t n,
+                       double *recalls);
 
 #endif

@@ -466,6 +466,49 @@ static void test_lists_as_asked(void **state)
     scene_close(&s);
 }
 
+/* ------------------------------------------------------------------ codes when nothing is said */
+
+static void expect_codes(scene *s, qv_index_kind kind, size_t dim, size_t parts, unsigned bits)
+{
+    static int number;
+    char name[32];
+    rows r;
+    size_t found_parts;
+    unsigned found_bits;
+
+    snprintf(name, sizeof name, "codes %d", number++);
+    rows_make(&r, QV_EL_F32, dim, 400, 3);
+    qv__segment *segment = build_rows(s, kind, name, &r);
+    qv__pq_codebook(qv__vector_segment_model((qv__vector_segment *) segment)->quantizer, &found_parts, &found_bits);
+    assert_int_equal(found_parts, parts);
+    assert_int_equal(found_bits, bits);
+    qv__vector_segment_close(segment);
+    rows_clear(&r);
+}
+
+/* 4 bits for two values, unless the number of sub-vectors would be odd, or graphs look rows up one by one; what is set is obeyed. */
+static void test_usual_codes(void **state)
+{
+    QV_UNUSED(state);
+    scene s;
+
+    scene_open(&s);
+    expect_codes(&s, QV_INDEX_IVF_PQ, 24, 12, 4);
+    expect_codes(&s, QV_INDEX_IVF_PQ, 18, 6, 8);
+    expect_codes(&s, QV_INDEX_IVF_PQ, 7, 7, 8);
+    expect_codes(&s, QV_INDEX_IVF_HNSW_PQ, 24, 6, 8);
+    s.options.num_bits = 8;
+    expect_codes(&s, QV_INDEX_IVF_PQ, 24, 6, 8);
+    s.options.num_sub_vectors = 3;
+    expect_codes(&s, QV_INDEX_IVF_PQ, 24, 3, 8);
+    s.options.num_bits = 0;
+    expect_codes(&s, QV_INDEX_IVF_PQ, 24, 3, 8);
+    s.options.num_bits = 4;
+    s.options.num_sub_vectors = 8;
+    expect_codes(&s, QV_INDEX_IVF_PQ, 24, 8, 4);
+    scene_close(&s);
+}
+
 /* ------------------------------------------------------------------ tuning */
 
 /* What was measured is about what the plainest search finds. */
@@ -510,6 +553,34 @@ static void test_tuning(void **state)
     r.values = vector_array(r.type, r.element, r.dim, r.n, r.plain);
     for (size_t i = 0; i < QV_COUNT_OF(kinds); i++)
         check_tuning(&s, kinds[i], &r);
+    rows_clear(&r);
+    scene_close(&s);
+}
+
+/* Where rows have many copies, their neighbours say nothing of how many rows a query from elsewhere should measure. */
+static void test_tuning_copies(void **state)
+{
+    QV_UNUSED(state);
+    enum { N = 6000, DIM = 16, COPIES = 60 };
+    scene s;
+    rows r = { .element = QV_EL_F32, .dim = DIM, .n = N };
+    qvt_rng rng = { 99 };
+
+    scene_open(&s);
+    r.type = vector_type(r.element, r.dim);
+    r.plain = malloc((size_t) N * DIM * sizeof *r.plain);
+    fill_rows(&r, 9, 1, 1);
+    for (size_t i = 0; i < (size_t) N * DIM; i++)
+        if (i / DIM % COPIES)
+            r.plain[i] =
+                (double) (float) (r.plain[i / DIM / COPIES * COPIES * DIM + i % DIM] + 0.01 * draw_normal(&rng));
+    r.values = vector_array(r.type, r.element, r.dim, r.n, r.plain);
+    qv__segment *segment = build_rows(&s, QV_INDEX_IVF_PQ, "copies", &r);
+    const qv__vector_tuning *t = &qv__vector_segment_model((qv__vector_segment *) segment)->tuning;
+    assert_true(t->n > 0);
+    for (uint32_t i = 0; i < t->n; i++)
+        assert_int_equal(t->steps[i].refine, 10);
+    qv__vector_segment_close(segment);
     rows_clear(&r);
     scene_close(&s);
 }
@@ -671,6 +742,7 @@ int main(void)
         cmocka_unit_test(test_few_rows),         cmocka_unit_test(test_all_null),
         cmocka_unit_test(test_lists_of_vectors), cmocka_unit_test(test_options),
         cmocka_unit_test(test_lists_as_asked),   cmocka_unit_test(test_tuning),
+        cmocka_unit_test(test_usual_codes),      cmocka_unit_test(test_tuning_copies),
         cmocka_unit_test(test_wide_beams),       cmocka_unit_test(test_lists_of_graphs),
         cmocka_unit_test(test_cancel),
     };
