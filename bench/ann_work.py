@@ -1,7 +1,9 @@
 """What surrounds a vector search: conditions, batches, several clients, a fresh process, little memory; over the tables that ann.py made.
 usage: ann_work.py [ROWS]     (after: ann.py sift 1 [ROWS])"""
 
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -16,6 +18,7 @@ sys.argv = ["ann.py", "sift", "1", str(ROWS)]
 import ann  # noqa: E402
 import data  # noqa: E402
 import faiss  # noqa: E402
+import lance  # noqa: E402
 import lancedb  # noqa: E402
 import lancedb.index  # noqa: E402
 import numpy as np  # noqa: E402
@@ -42,16 +45,25 @@ def directions(base, queries):
     return ranks, queries[order[: len(queries) // 4]]
 
 
-def with_columns(module, kind, side, **options):
-    """A copy of the table with `side`, indexes over both conditions' columns and one over the vectors."""
-    folder = FOLDER / f"work-{module.__name__}-{kind}"
-    if (folder / "t.lance").exists():
+def with_columns(module, kind, side):
+    """The table of ann.py (its files linked: none is ever changed) with a column `side`, and indexes over both conditions' columns."""
+    folder, original = FOLDER / f"work-{module.__name__}-{kind}", FOLDER / f"{module.__name__}-{kind}"
+    if (folder / "ready").exists():
         return module.connect(folder).open_table("t")
-    rows = data.arrow_table(ann.load()[0]).append_column("side", pa.array(side))
-    table = module.connect(folder).create_table("t", rows)
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(original, folder, copy_function=os.link)
+
+    def sides(batch):
+        return pa.record_batch({"side": side[batch["id"].to_numpy()]})
+
+    if module is lancedb:
+        lance.dataset(str(folder / "t.lance")).add_columns(lance.batch_udf(pa.schema({"side": pa.int32()}))(sides), read_columns=["id"])
+    else:
+        module.connect(folder).open_table("t").add_columns(sides)
+    table = module.connect(folder).open_table("t")
     table.create_index("category", config=module.index.BTree())
     table.create_index("side", config=module.index.BTree())
-    table.create_index("vector", config=getattr(module.index, kind)(distance_type="l2", **options))
+    (folder / "ready").touch()
     return table
 
 

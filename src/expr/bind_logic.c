@@ -206,6 +206,7 @@ qv_status qv__bind_call(qv__binder *b, const char *name, size_t len, qv__expr *c
     if (n)
         memcpy(call->args, args, n * sizeof *args);
     call->function = f;
+    b->tree->program.is_volatile |= f->volatile_ || f->of_the_moment;
     QV_CHECK(settle_types(b, f, call, wanted));
     call->nullable = true; /* a function may give null for values that are none */
     st = qv__node_finish(call, b->err);

@@ -89,6 +89,7 @@ struct qv__program {
     size_t n_columns;
     qv__expr_column *columns; /* each once, in order of first use */
     char *text;               /* as given */
+    bool is_volatile; /* calls random(), now() or the like: the same text may mean something else the next time */
 };
 
 /* Parses `sql`, finds its columns in `scope` (unquoted names in any case, exact first; `_rowid` and `_rowaddr` only when the scope

@@ -43,7 +43,8 @@ struct qv__function {
     const char *summary;   /* one sentence, for docs */
     size_t min_args, max_args; /* max_args SIZE_MAX: any number */
     bool strict;               /* null when any argument is null: the evaluator sees to it */
-    bool volatile_;            /* now(), random(): not folded row by row */
+    bool volatile_;            /* random(): not folded row by row */
+    bool of_the_moment;        /* now(): constant within a statement, another one in the next */
     qv__needs needs;           /* in rows that do not need it an argument may hold anything */
     /* Checks the argument types, rewrites args[i] types that the function wants through *wanted (NULL: as they are; a reference
      * each otherwise; the binder inserts the casts) and gives the result's type. */

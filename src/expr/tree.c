@@ -259,6 +259,7 @@ qv_status qv__program_part(const qv__program *program, const qv__expr *root, qv_
 
     QV_TRY(qv__tree_new(program->text, program->scope, &tree, err));
     QV_CHECK(copy_node(tree, program, root, &tree->program.root, err));
+    tree->program.is_volatile = program->is_volatile; /* also when the call was folded away */
     *out = &tree->program;
     tree = NULL;
 done:
@@ -284,6 +285,7 @@ qv_status qv__program_and(const qv__program *program, const qv__expr *const *par
     }
     QV_CHECK(qv__node_finish(root, err));
     tree->program.root = root;
+    tree->program.is_volatile = program->is_volatile;
     *out = &tree->program;
     tree = NULL;
 done:

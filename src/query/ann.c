@@ -150,17 +150,14 @@ qv_status qv__ann_choose(qv__ann *ann, const qv__knn *knn, const qv_vectors *que
 }
 
 /* Which rows the index may answer with: NULL when it stores no others. */
-static qv_status make_mask(qv__ann *ann, const qv__knn *knn, const qv__row_mask **out, qv_error *err)
+static qv_status make_mask(qv__ann *ann, const qv__row_mask **out, qv_error *err)
 {
     const bool *covered = qv__vector_plan_covered(ann->plan);
 
     *out = NULL;
-    if (knn->matches) {
-        if (!ann->mask)
-            QV_TRY(qv__row_mask_new(ann->snapshot, covered, knn->matches, ann->by_address, &ann->mask, err));
-        *out = ann->mask;
-        return QV_OK;
-    }
+    if (ann->chosen)
+        return qv__mask_list_get(&ann->chosen->masks, ann->snapshot, covered, &ann->chosen->matches, ann->by_address,
+                                 &ann->chosen->home->budget, out, err);
     bool all = ann->passing == ann->covered_rows && qv__vector_plan_rows(ann->plan) <= ann->passing;
     return all && !qv__vector_plan_is_multi(ann->plan)
                ? QV_OK
@@ -198,7 +195,7 @@ static qv_status ask(qv__ann *ann, const qv__knn *knn, size_t k, uint32_t max_pr
     const qv__row_mask *mask;
     qv__vector_counters spent = { 0 };
 
-    QV_TRY(make_mask(ann, knn, &mask, err));
+    QV_TRY(make_mask(ann, &mask, err));
     qv__vector_request request = { .queries = ann->queries,
                                    .n = ann->n_queries,
                                    .dim = ann->column->dim,
@@ -210,6 +207,7 @@ static qv_status ask(qv__ann *ann, const qv__knn *knn, size_t k, uint32_t max_pr
                                    .mode = o->approx_mode,
                                    .exact = exactly ? &ann->measure.exact : NULL,
                                    .mask = mask ? &mask->keys : NULL,
+                                   .narrowing = mask ? mask->narrowing : NULL,
                                    .passing = (double) ann->passing / (double) QV_MAX(ann->covered_rows, 1),
                                    .has_lower = o->has_lower && !ann->column->is_multi,
                                    .lower = o->lower_bound,
@@ -388,11 +386,7 @@ qv_status qv__ann_run(qv__ann *ann, qv__knn *knn, qv_error *err)
     return QV_OK;
 }
 
-void qv__ann_clear(qv__ann *ann)
-{
-    qv__row_mask_free(ann->mask);
-    qv__free(ann->queries);
-}
+void qv__ann_clear(qv__ann *ann) { qv__free(ann->queries); }
 
 /* ------------------------------------------------------------------ explaining */
 

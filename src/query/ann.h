@@ -2,8 +2,12 @@
 #ifndef QV_QUERY_ANN_H
 #define QV_QUERY_ANN_H
 
+#include <pthread.h>
+
 #include "index/vector/vector.h"
 #include "query/knn.h"
+
+enum { QV_MOST_CHOICES = 16 };
 
 /* ------------------------------------------------------------------ places.c: what a version's vectors are found by */
 
@@ -28,20 +32,73 @@ qv_status qv__vector_place(qv__vector_places *places, qv__snapshot *snapshot, co
 qv_status qv__vector_plan_of(qv__snapshot *snapshot, int32_t field, const char *name, qv_metric metric, size_t dim,
                              qv__vector_plan **out, const char **reason, qv_error *err);
 
+/* ------------------------------------------------------------------ mask.c */
+
 /* What a search through an index has to know of the rows that may match. Immutable. */
 typedef struct qv__row_mask {
     qv__key_mask keys;
     qv__key_span *spans;
     uint8_t *bits;
-    uint64_t n_rows; /* let through */
+    uint64_t n_rows;          /* let through */
+    qv__narrowing *narrowing; /* what an index found out about it; NULL: that is not kept */
 } qv__row_mask;
 /* Rows of covered fragments: live ones, or those that match (`matches` NULL: all live ones). */
 qv_status qv__row_mask_new(qv__snapshot *snapshot, const bool *covered, const qv__matches *matches, bool by_address,
                            qv__row_mask **out, qv_error *err);
 void qv__row_mask_free(qv__row_mask *mask);
+
+/* Masks of the same rows that are kept, by the fragments covered and the kind of key; grows under compare-and-swap. */
+typedef struct qv__kept_mask qv__kept_mask;
+typedef struct qv__mask_list {
+    _Atomic(qv__kept_mask *) head;
+} qv__mask_list;
+/* `budget`: of the mask's narrowing, which must outlive the list; NULL: it has none. The mask is the list's. */
+qv_status qv__mask_list_get(qv__mask_list *list, qv__snapshot *snapshot, const bool *covered,
+                            const qv__matches *matches, bool by_address, atomic_size_t *budget,
+                            const qv__row_mask **out, qv_error *err);
+void qv__mask_list_clear(qv__mask_list *list);
 /* The live rows of covered fragments; kept by the snapshot. */
 qv_status qv__row_mask_of(qv__snapshot *snapshot, const bool *covered, bool by_address, const qv__row_mask **out,
                           qv_error *err);
+
+/* ------------------------------------------------------------------ chosen.c */
+
+/* The rows that a condition leaves of a version. Immutable but for masks that are added; counted. Not to be held longer than the snapshot. */
+typedef struct qv__chosen {
+    qv__owner owner;
+    qv__matches matches;
+    qv__mask_list masks;
+    struct qv__choices *home; /* the snapshot's */
+    size_t bytes;             /* drawn from its budget */
+    char *spelling;           /* NULL: not kept */
+    char *text;               /* as printed from the compiled condition: other spellings lead here, too */
+    bool no_index, fast_search;
+    uint64_t last_use;
+} qv__chosen;
+
+/* What was chosen lately, kept with a version: the condition that is asked again is not evaluated again. The lock is held for look-ups
+ * alone. */
+typedef struct qv__choices {
+    pthread_mutex_t lock;
+    qv__chosen *items[QV_MOST_CHOICES];
+    size_t n;
+    uint64_t now;         /* counts uses */
+    atomic_size_t budget; /* bytes left for what is kept of all of them */
+} qv__choices;
+void qv__choices_init(qv__choices *choices);
+void qv__choices_clear(qv__choices *choices);
+qv_status qv__choices_of(qv__snapshot *snapshot, qv__choices **out, qv_error *err); /* places.c */
+
+typedef struct qv__choosing {
+    const char *where;
+    bool no_index, fast_search;
+} qv__choosing;
+/* What this condition chose before, by its spelling; *out NULL: that has to be found out. */
+qv_status qv__chosen_find(qv__snapshot *snapshot, const qv__choosing *how, qv__chosen **out, qv_error *err);
+/* The rows of a filter that was compiled from how->where, found out now or before by another spelling. `is_kept`: others may ask again. */
+qv_status qv__chosen_new(qv__row_reader *reader, qv__filter *filter, const qv__choosing *how, bool is_kept,
+                         qv__job *job, qv__chosen **out, qv_error *err);
+void qv__chosen_unref(qv__chosen *chosen);
 
 /* ------------------------------------------------------------------ exact.c */
 
@@ -93,7 +150,7 @@ typedef struct qv__ann {
     const char *reason;    /* why the index is not searched; static. NULL: it is */
     bool by_address;       /* its keys are addresses, else row ids */
     qv__measure measure;
-    qv__row_mask *mask; /* what a condition left */
+    qv__chosen *chosen; /* what a condition left; borrowed. NULL: all live rows */
     void *queries;      /* as the index wants them */
     size_t n_queries;
     uint64_t covered_rows; /* physical, of fragments that it covers */

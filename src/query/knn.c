@@ -18,7 +18,8 @@ enum {
     CHUNK_BYTES = 4 << 20, /* vectors between two looks at the job, for up to CHUNK_QUERIES queries */
     CHUNK_QUERIES = 16,
     MAX_HEAP_BYTES = 64 << 20, /* heaps of all tasks together, as long as one task's are smaller */
-    SPARSE = 32                /* with fewer matches than one in so many rows, vectors are taken one by one */
+    SPARSE = 32,               /* with fewer matches than one in so many rows, vectors are taken one by one */
+    FEW = 64                   /* of these, measured together */
 };
 
 /* ------------------------------------------------------------------ the query */
@@ -281,12 +282,58 @@ static qv_status scan_taken(qv__knn *x, part *p, const uint64_t *list, size_t n,
     return st;
 }
 
+/* The same without copying them, where they lie bare in the file. */
+static qv_status measure_few(qv__knn *x, const part *p, qv__measure *m, const uint32_t *rows, size_t n, qv__topk *topks,
+                             qv_error *err)
+{
+    uint64_t keys[FEW];
+    float distances[FEW];
+
+    for (size_t i = 0; i < n; i++)
+        keys[i] = p->first_id + rows[i];
+    for (size_t q = 0; q < x->n_queries; q++) {
+        m->exact.distances(m, q, keys, n, distances);
+        for (size_t i = 0; i < n; i++)
+            qv__topk_push(&topks[q], distances[i], p->ids ? p->ids[rows[i]] : keys[i]);
+    }
+    QV_TRY(qv__measure_status(m, err));
+    return qv__job_tick(x->job, n, n * qv__element_bytes(x->column.element, x->column.dim), err);
+}
+
+static qv_status scan_lying(qv__knn *x, const part *p, uint64_t row, uint64_t end, qv__topk *topks, bool *is_done,
+                            qv_error *err)
+{
+    const qv__location first = { p->fragment, row };
+    const uint8_t *vector;
+    uint32_t rows[FEW], n;
+    roaring_uint32_iterator_t at;
+    qv__measure m;
+
+    QV_TRY(qv__measure_init(&m, x->snapshot, &x->column, x->distance, x->n_vectors, true, err));
+    QV_TRY(qv__vector_place(m.places, x->snapshot, &x->column, &first, &vector, is_done, err));
+    if (!*is_done)
+        return QV_OK;
+    roaring_init_iterator(p->matches, &at);
+    roaring_move_uint32_iterator_equalorlarger(&at, (uint32_t) row);
+    do {
+        for (n = 0; n < FEW && at.has_value && at.current_value < end; roaring_advance_uint32_iterator(&at))
+            rows[n++] = at.current_value;
+        QV_TRY(measure_few(x, p, &m, rows, n, topks, err));
+    } while (n == FEW);
+    return QV_OK;
+}
+
 static qv_status scan_few(qv__knn *x, part *p, uint64_t row, uint64_t end, qv__topk *topks, qv_error *err)
 {
     qv_status st = QV_OK;
+    bool is_done = false;
     roaring_uint32_iterator_t at;
     uint64_t *list = NULL, *ids = NULL;
 
+    if (!x->is_first_stage)
+        QV_TRY(scan_lying(x, p, row, end, topks, &is_done, err));
+    if (is_done)
+        return QV_OK;
     QV_CHECK(QV_NEW(&list, p->most, err));
     QV_CHECK(QV_NEW(&ids, p->most, err));
     roaring_init_iterator(p->matches, &at);

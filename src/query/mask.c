@@ -13,6 +13,7 @@ void qv__row_mask_free(qv__row_mask *mask)
 {
     if (!mask)
         return;
+    qv__narrowing_free(mask->narrowing);
     qv__free(mask->spans);
     qv__free(mask->bits);
     qv__free(mask);
@@ -225,5 +226,83 @@ qv_status qv__row_mask_new(qv__snapshot *snapshot, const bool *covered, const qv
     }
     mask->keys.spans = mask->spans;
     *out = mask;
+    return QV_OK;
+}
+
+/* ------------------------------------------------------------------ masks that are kept */
+
+struct qv__kept_mask {
+    qv__kept_mask *next;
+    bool *covered;
+    size_t n;
+    bool by_address;
+    qv__row_mask *mask;
+};
+
+static void kept_mask_free(qv__kept_mask *k)
+{
+    if (!k)
+        return;
+    qv__row_mask_free(k->mask);
+    qv__free(k->covered);
+    qv__free(k);
+}
+
+void qv__mask_list_clear(qv__mask_list *list)
+{
+    for (qv__kept_mask *m = atomic_exchange(&list->head, NULL), *next; m; m = next) {
+        next = m->next;
+        kept_mask_free(m);
+    }
+}
+
+static qv__kept_mask *find_mask(qv__kept_mask *m, const bool *covered, bool by_address)
+{
+    while (m && (m->by_address != by_address || memcmp(m->covered, covered, m->n * sizeof *covered) != 0))
+        m = m->next;
+    return m;
+}
+
+static qv_status new_kept_mask(qv__snapshot *snapshot, const bool *covered, const qv__matches *matches, bool by_address,
+                               atomic_size_t *budget, qv__kept_mask **out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__kept_mask *k = NULL;
+
+    QV_CHECK(QV_NEW(&k, 1, err));
+    k->n = qv__snapshot_n_fragments(snapshot);
+    k->by_address = by_address;
+    QV_CHECK(QV_NEW(&k->covered, QV_MAX(k->n, 1), err));
+    memcpy(k->covered, covered, k->n * sizeof *covered);
+    QV_CHECK(qv__row_mask_new(snapshot, covered, matches, by_address, &k->mask, err));
+    if (budget)
+        QV_CHECK(qv__narrowing_new(&k->mask->keys, budget, &k->mask->narrowing, err));
+    *out = k;
+    k = NULL;
+done:
+    kept_mask_free(k);
+    return st;
+}
+
+qv_status qv__mask_list_get(qv__mask_list *list, qv__snapshot *snapshot, const bool *covered,
+                            const qv__matches *matches, bool by_address, atomic_size_t *budget,
+                            const qv__row_mask **out, qv_error *err)
+{
+    qv__kept_mask *found, *made, *head = atomic_load_explicit(&list->head, memory_order_acquire);
+
+    if ((found = find_mask(head, covered, by_address)) == NULL) {
+        QV_TRY(new_kept_mask(snapshot, covered, matches, by_address, budget, &made, err));
+        do {
+            if ((found = find_mask(head, covered, by_address)) != NULL)
+                break;
+            made->next = head;
+        } while (!atomic_compare_exchange_weak_explicit(&list->head, &head, made, memory_order_acq_rel,
+                                                        memory_order_acquire));
+        if (found)
+            kept_mask_free(made);
+        else
+            found = made;
+    }
+    *out = found->mask;
     return QV_OK;
 }

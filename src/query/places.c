@@ -2,8 +2,9 @@
  * column lies bare in its file, its pages are found once and kept beside the snapshot. They are pointers into the mapping: nothing is
  * read before it is measured.
  *
- * What is kept: a list of such columns, of masks of live rows (mask.c), and of plans of the indices over them, hung up at the snapshot's
- * slot. Lists grow at the head by compare-and-swap and are freed with the snapshot; who comes second drops its own. */
+ * What is kept: a list of such columns, masks of live rows (mask.c), plans of the indices over them, and what conditions chose (chosen.c),
+ * hung up at the snapshot's slot. Lists grow at the head by compare-and-swap and are freed with the snapshot; who comes second drops its
+ * own. */
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -32,14 +33,6 @@ struct qv__vector_places {
     _Atomic(qv__signs *) *signs;
 };
 
-typedef struct kept_mask {
-    struct kept_mask *next;
-    bool *covered;
-    size_t n;
-    bool by_address;
-    qv__row_mask *mask;
-} kept_mask;
-
 /* The plan for what was asked for. */
 typedef struct kept_plan {
     struct kept_plan *next;
@@ -53,8 +46,9 @@ typedef struct kept_plan {
 typedef struct kept {
     qv__owner owner;
     _Atomic(qv__vector_places *) places;
-    _Atomic(kept_mask *) masks;
     _Atomic(kept_plan *) plans;
+    qv__mask_list live; /* masks of all live rows */
+    qv__choices choices;
 } kept;
 
 static void lying_free(lying *l)
@@ -80,15 +74,6 @@ static void places_free(qv__vector_places *p)
     qv__free(p);
 }
 
-static void kept_mask_free(kept_mask *k)
-{
-    if (!k)
-        return;
-    qv__row_mask_free(k->mask);
-    qv__free(k->covered);
-    qv__free(k);
-}
-
 static void kept_plan_free(kept_plan *k)
 {
     if (!k)
@@ -106,14 +91,12 @@ static void kept_destroy(qv__owner *owner)
         next = p->next;
         places_free(p);
     }
-    for (kept_mask *m = atomic_load(&k->masks), *next; m; m = next) {
-        next = m->next;
-        kept_mask_free(m);
-    }
     for (kept_plan *p = atomic_load(&k->plans), *next; p; p = next) {
         next = p->next;
         kept_plan_free(p);
     }
+    qv__mask_list_clear(&k->live);
+    qv__choices_clear(&k->choices);
     qv__free(k);
 }
 
@@ -126,6 +109,7 @@ static qv_status kept_of(qv__snapshot *snapshot, kept **out, qv_error *err)
     if (!found) {
         QV_TRY(QV_NEW(&made, 1, err));
         qv__owner_init(&made->owner, kept_destroy);
+        qv__choices_init(&made->choices);
         if (atomic_compare_exchange_strong_explicit(slot, &found, &made->owner, memory_order_acq_rel,
                                                     memory_order_acquire))
             found = &made->owner;
@@ -350,56 +334,23 @@ qv_status qv__signs_of_fragment(qv__vector_places *places, qv__snapshot *snapsho
     return QV_OK;
 }
 
-/* ------------------------------------------------------------------ masks that depend on the version alone */
-
-static kept_mask *find_mask(kept_mask *m, const bool *covered, bool by_address)
-{
-    while (m && (m->by_address != by_address || memcmp(m->covered, covered, m->n * sizeof *covered) != 0))
-        m = m->next;
-    return m;
-}
-
-static qv_status new_kept_mask(qv__snapshot *snapshot, const bool *covered, bool by_address, kept_mask **out,
-                               qv_error *err)
-{
-    qv_status st = QV_OK;
-    kept_mask *k = NULL;
-
-    QV_CHECK(QV_NEW(&k, 1, err));
-    k->n = qv__snapshot_n_fragments(snapshot);
-    k->by_address = by_address;
-    QV_CHECK(QV_NEW(&k->covered, QV_MAX(k->n, 1), err));
-    memcpy(k->covered, covered, k->n * sizeof *covered);
-    QV_CHECK(qv__row_mask_new(snapshot, covered, NULL, by_address, &k->mask, err));
-    *out = k;
-    k = NULL;
-done:
-    kept_mask_free(k);
-    return st;
-}
+/* ------------------------------------------------------------------ what others keep */
 
 qv_status qv__row_mask_of(qv__snapshot *snapshot, const bool *covered, bool by_address, const qv__row_mask **out,
                           qv_error *err)
 {
-    kept_mask *found, *made;
     kept *k;
 
     QV_TRY(kept_of(snapshot, &k, err));
-    kept_mask *head = atomic_load_explicit(&k->masks, memory_order_acquire);
-    if ((found = find_mask(head, covered, by_address)) == NULL) {
-        QV_TRY(new_kept_mask(snapshot, covered, by_address, &made, err));
-        do {
-            if ((found = find_mask(head, covered, by_address)) != NULL)
-                break;
-            made->next = head;
-        } while (
-            !atomic_compare_exchange_weak_explicit(&k->masks, &head, made, memory_order_acq_rel, memory_order_acquire));
-        if (found)
-            kept_mask_free(made);
-        else
-            found = made;
-    }
-    *out = found->mask;
+    return qv__mask_list_get(&k->live, snapshot, covered, NULL, by_address, NULL, out, err);
+}
+
+qv_status qv__choices_of(qv__snapshot *snapshot, qv__choices **out, qv_error *err)
+{
+    kept *k;
+
+    QV_TRY(kept_of(snapshot, &k, err));
+    *out = &k->choices;
     return QV_OK;
 }
 

@@ -10,7 +10,7 @@ typedef struct search {
     bool is_explained; /* only then the operators are described: their text costs as much as a small search */
     qv__row_reader reader;
     qv__filter filter;
-    qv__matches matches;
+    qv__chosen *chosen; /* by the condition; NULL: all live rows */
     qv__projection *projection;
     qv__knn knn;
     qv__ann ann;
@@ -220,6 +220,35 @@ static qv_status find_column(search *x, qv__snapshot *snapshot, const qv_vectors
     return qv__stages_check(&x->knn, err);
 }
 
+static qv__choosing choosing(const search *x)
+{
+    return (qv__choosing){ x->options->where, x->options->no_index, x->options->fast_search };
+}
+
+/* A condition that was asked before; explained searches tell how it is worked out. */
+static qv_status find_chosen(search *x, qv__snapshot *snapshot, qv_error *err)
+{
+    const qv__choosing how = choosing(x);
+
+    if (!how.where || x->options->postfilter || x->is_explained)
+        return QV_OK;
+    return qv__chosen_find(snapshot, &how, &x->chosen, err);
+}
+
+/* The rows that may match, before they are searched. */
+static qv_status choose_rows(search *x, qv_error *err)
+{
+    const qv__choosing how = choosing(x);
+
+    if (x->options->postfilter || (!x->chosen && qv__filter_is_empty(&x->filter)))
+        return QV_OK;
+    if (!x->chosen)
+        QV_TRY(qv__chosen_new(&x->reader, &x->filter, &how, !x->is_explained, &x->job, &x->chosen, err));
+    x->knn.matches = &x->chosen->matches;
+    x->ann.chosen = x->chosen;
+    return QV_OK;
+}
+
 static qv_status prepare(search *x, qv__snapshot *snapshot, const qv_vectors *queries, qv_error *err)
 {
     const qv_search_options *options = x->options;
@@ -236,7 +265,9 @@ static qv_status prepare(search *x, qv__snapshot *snapshot, const qv_vectors *qu
                           .row_address = options->with_row_address,
                           .is_search = true,
                           .query_index = options->query_index || x->knn.n_queries > 1 };
-    QV_TRY(qv__filter_new(&x->filter, &x->reader, options->where, options->no_index || options->postfilter, err));
+    QV_TRY(find_chosen(x, snapshot, err));
+    if (!x->chosen)
+        QV_TRY(qv__filter_new(&x->filter, &x->reader, options->where, options->no_index || options->postfilter, err));
     x->filter.fast_search = options->fast_search;
     QV_TRY(qv__projection_new(schema, &wanted, &x->reader.sources, &x->projection, err));
     QV_TRY(qv__search_sort_check(options, x->projection->schema, err));
@@ -274,10 +305,7 @@ static qv_status find_nearest(search *x, qv_error *err)
 
 static qv_status run(search *x, qv__stream **out, qv_error *err)
 {
-    if (!x->options->postfilter && !qv__filter_is_empty(&x->filter)) {
-        QV_TRY(qv__filter_match(&x->filter, &x->reader, &x->job, &x->matches, err));
-        x->knn.matches = &x->matches;
-    }
+    QV_TRY(choose_rows(x, err));
     QV_TRY(find_nearest(x, err));
     qv__span span = qv__span_begin();
     QV_TRY(find_winners(x, err));
@@ -292,7 +320,7 @@ static void search_clear(search *x)
     qv__knn_clear(&x->knn);
     qv__projection_free(x->projection);
     qv__filter_clear(&x->filter);
-    qv__matches_clear(&x->matches);
+    qv__chosen_unref(x->chosen);
     qv__plan_clear(&x->plan);
     qv__free(x->places);
     qv__free(x->hits);

@@ -1,38 +1,49 @@
-/* Index or exact scan: whichever has less to read. What a search costs is bytes that come from memory; both ways are counted in them,
- * roughly, since only their order of magnitude decides.
+/* Index or exact scan: whichever takes less time. Both are told in nanoseconds, roughly, since only their order of magnitude decides.
  *
- * An index that is searched with nothing set looks at some LIST_ROWS times the root of its rows (lists about as long as they are many,
- * a few of them probed), and at as many more as there are rows in between that do not match. A scan reads each row that matches. */
+ * An index ranks its lists, about as many as the root of its rows, and looks at some LIST_ROWS times that root; under a condition at fewer, since
+ * of a list it reads only the rows that match (index/vector/narrowed.c), but in more lists: rows thinned to a share s lie as far out as if k had
+ * grown by 1/s, and lists grow with about the 0.3rd power of k. It then measures some rows per row wanted, each at the price of a row that is
+ * read by itself. A scan reads each row that matches, one after the other or, where few match, each by itself. */
 #include <math.h>
 
 #include "query/ann.h"
 
 enum {
     LIST_ROWS = 40,
-    ROW_COST = 16,      /* bytes that a row costs besides its vector */
-    CODES_PER_BYTE = 8, /* codes are about so much smaller than vectors */
-    REFINED = 10        /* true distances per row wanted */
+    REFINED = 10,     /* rows measured per row wanted */
+    SPARSE = 32,      /* a scan reads single rows where no more than one in so many matches */
+    SEARCH_NS = 3000, /* an index search of nothing */
+    MISS_NS = 30,     /* the first bytes of a row that lies anywhere */
+    RARE = 100        /* the probes that a caller asks for find nothing among rows rarer than that */
 };
 
-static double cost_of_index(const qv__search_size *s)
-{
-    double share = (double) s->passing / (double) QV_MAX(s->stored, 1);
-    double rows = LIST_ROWS * sqrt((double) s->stored) / QV_MAX(share, 1e-9);
+static double alone_ns(double row_bytes) { return MISS_NS + row_bytes / 16; }
 
-    rows = QV_MIN(rows, (double) s->stored);
-    return rows * ((double) s->row_bytes / CODES_PER_BYTE + ROW_COST) +
-           REFINED * (double) s->keep * (double) (s->row_bytes + ROW_COST);
+static double ns_of_scan(const qv__search_size *s)
+{
+    double row_bytes = (double) s->row_bytes;
+    double row_ns = s->passing < s->stored / SPARSE ? alone_ns(row_bytes) : 2 + row_bytes / 25;
+
+    return (double) s->passing * row_ns;
+}
+
+static double ns_of_index(const qv__search_size *s)
+{
+    double share = (double) s->passing / (double) QV_MAX(s->stored, 1), row_bytes = (double) s->row_bytes;
+    double n_lists = sqrt((double) s->stored), rows = LIST_ROWS * n_lists * pow(share, 0.7);
+
+    rows = QV_MIN(rows, (double) s->passing);
+    return SEARCH_NS + n_lists * row_bytes / 32 + rows * (1 + row_bytes / 256) +
+           REFINED * (double) s->keep * alone_ns(row_bytes);
 }
 
 qv__strategy qv__choose_strategy(const qv__search_size *s)
 {
-    double cost_of_scan = (double) s->passing * (double) (s->row_bytes + ROW_COST);
+    bool is_cheaper = ns_of_scan(s) < ns_of_index(s);
 
     if (s->passing <= s->keep && !s->estimates)
         return (qv__strategy){ "all rows that it covers and that match are wanted" };
-    if (s->is_asked && !(s->has_condition && !s->estimates && CODES_PER_BYTE * cost_of_scan < cost_of_index(s)))
+    if (s->is_asked && (!s->has_condition || s->estimates || s->passing >= s->stored / RARE))
         return (qv__strategy){ NULL };
-    if (cost_of_scan < cost_of_index(s))
-        return (qv__strategy){ "measuring the rows that match is cheaper" };
-    return (qv__strategy){ NULL };
+    return (qv__strategy){ is_cheaper ? "measuring the rows that match is cheaper" : NULL };
 }

@@ -58,6 +58,11 @@ static qv_status now_row(const qv__call *call, size_t i, qv__cell *out, qv_error
         .min_args = min, .max_args = max, .strict = true, .bind = bind_, .eval = qv__eval_rows, .row = row_, \
         .kinds = "it>i"                                                                                      \
     }
+#define MOMENT(name_, aliases_, bind_, signature_, summary_)                                               \
+    {                                                                                                      \
+        .name = name_, .aliases = aliases_, .group = "date", .signature = signature_, .summary = summary_, \
+        .strict = true, .of_the_moment = true, .bind = bind_, .eval = qv__eval_rows, .row = now_row        \
+    }
 #define STAMP(name_, unit_, summary_)                                                                            \
     {                                                                                                            \
         .name = name_, .group = "date", .signature = name_ "(value [, format, ...]) -> timestamp",               \
@@ -75,10 +80,10 @@ static const char *const trunc_names[] = { "datetrunc", NULL };
 static const char *const char_names[] = { "date_format", NULL };
 
 static const qv__function functions[] = {
-    DATE("now", now_names, 0, 0, bind_now, now_row, "now() -> timestamp[ns]",
-         "The time, in UTC; the same for all rows of a statement."),
-    DATE("current_date", today_names, 0, 0, bind_today, now_row, "current_date() -> date32", "The day, in UTC."),
-    DATE("current_time", NULL, 0, 0, bind_clock, now_row, "current_time() -> time64[ns]", "The time of day, in UTC."),
+    MOMENT("now", now_names, bind_now, "now() -> timestamp[ns]",
+           "The time, in UTC; the same for all rows of a statement."),
+    MOMENT("current_date", today_names, bind_today, "current_date() -> date32", "The day, in UTC."),
+    MOMENT("current_time", NULL, bind_clock, "current_time() -> time64[ns]", "The time of day, in UTC."),
     DATE("date_part", part_names, 2, 2, qv__bind_date_part, qv__date_part_row,
          "date_part(part, date, time or timestamp) -> int32",
          "year, quarter, month, week, day, hour, minute, second, millisecond, microsecond, nanosecond (int64), dow, "

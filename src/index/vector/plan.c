@@ -372,21 +372,49 @@ static qv_status narrow(const qv__vector_plan *plan, plan_segment *s, const qv__
     return QV_OK;
 }
 
+/* What is kept of the segment for the request's mask. */
+static qv_status narrowed_of(const qv__vector_plan *plan, plan_segment *s, const qv__vector_request *request,
+                             qv__narrowed **out, qv_error *err)
+{
+    own_keys cut = { 0 };
+    qv__key_mask mask;
+
+    *out = qv__narrowed_find(request->narrowing, s->opened);
+    if (*out)
+        return QV_OK;
+    if (plan->n == 1)
+        return qv__narrowed_add(request->narrowing, s->opened, NULL, NULL, out, err);
+    qv_status st = narrow(plan, s, request->mask, &cut, &mask, err);
+    if (st != QV_OK) {
+        qv__free(cut.spans);
+        qv__free(cut.bits);
+        return st;
+    }
+    return qv__narrowed_add(request->narrowing, s->opened, &mask, cut.bits, out, err);
+}
+
 static qv_status search_segment(qv__vector_plan *plan, plan_segment *s, const qv__vector_request *request,
                                 qv__candidates *candidates, qv__vector_counters *counters, qv_error *err)
 {
     qv_status st = QV_OK;
     own_keys cut = { 0 };
     qv__key_mask own;
-    bool is_narrowed = plan->n > 1;
+    qv__narrowed *narrowed = NULL;
+    const qv__key_mask *mask = request->mask;
 
-    if (is_narrowed)
+    if (request->narrowing) {
+        QV_CHECK(narrowed_of(plan, s, request, &narrowed, err));
+        mask = qv__narrowed_mask(narrowed);
+    } else if (plan->n > 1) {
         QV_CHECK(narrow(plan, s, request->mask, &cut, &own, err));
+        mask = &own;
+    }
     for (size_t q = 0; q < request->n; q++) {
-        candidates[q].mask = is_narrowed ? &own : request->mask;
+        candidates[q].mask = mask;
         candidates[q].mask_hint = 0;
     }
-    st = qv__vector_segment_search((qv__vector_segment *) s->opened->segment, request, candidates, counters, err);
+    st = qv__vector_segment_search((qv__vector_segment *) s->opened->segment, request, narrowed, candidates, counters,
+                                   err);
     if (st == QV_CORRUPT || st == QV_UNSUPPORTED) { /* the next plan does without it */
         qv__segment_forget(plan->snapshot, s->entry, err);
         atomic_store(&plan->is_broken, true);

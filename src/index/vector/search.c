@@ -7,7 +7,10 @@
 #include "base/pool.h"
 #include "index/vector/search.h"
 
-#define BLOCK_QUERIES 32
+#define BLOCK_QUERIES  32
+#define NEW_PART       25
+#define PATIENCE       2
+#define LEAST_NARROWED 10
 
 /* ------------------------------------------------------------------ ranking */
 
@@ -72,6 +75,7 @@ typedef struct search {
     qv__vector_segment *segment;
     const qv__vector_model *model;
     const qv__vector_request *request;
+    qv__narrowed *narrowed;     /* NULL: lists as they are stored */
     qv__candidates *candidates; /* of all queries */
     qv__probe_policy policy;
     size_t extra_floats, block;
@@ -92,8 +96,11 @@ typedef struct block {
     float *distances; /* ranked lists of each query: n x room */
     uint32_t *lists;
     float *rank_scratch;
-    size_t room;                /* lists ranked per query */
-    size_t done[BLOCK_QUERIES]; /* lists visited */
+    size_t room;                  /* lists ranked per query */
+    size_t done[BLOCK_QUERIES];   /* lists visited, or known to have no rows */
+    size_t wanted[BLOCK_QUERIES]; /* that have rows */
+    float kept_to[BLOCK_QUERIES]; /* how far about the last of the rows wanted lay when that was looked at */
+    unsigned patience[BLOCK_QUERIES];
     visit *visits;
     size_t n_visits, visit_capacity;
     qv__vector_counters *counters;
@@ -133,10 +140,15 @@ static qv_status rank(block *b, size_t room, qv_error *err)
     QV_TRY(qv__new((void **) &b->distances, b->n, room * sizeof *b->distances, err));
     QV_TRY(qv__new((void **) &b->lists, b->n, room * sizeof *b->lists, err));
     b->room = room;
-    for (size_t i = 0; i < b->n; i++)
-        if (!is_dead(&s->candidates[b->first + i]))
-            qv__lists_rank(s->model, query_at(s, b->first + i), room, b->rank_scratch, b->lists + i * room,
-                           b->distances + i * room);
+    for (size_t i = 0; i < b->n; i++) {
+        uint32_t *lists = b->lists + i * room;
+        float *distances = b->distances + i * room;
+        if (is_dead(&s->candidates[b->first + i]))
+            continue;
+        qv__lists_rank(s->model, query_at(s, b->first + i), room, b->rank_scratch, lists, distances);
+        if (s->narrowed && s->model->element != QV_EL_BITS && qv__narrowed_put_off(s->narrowed, b->rank_scratch))
+            qv__smallest(b->rank_scratch, s->model->n_lists, room, lists, distances);
+    }
     return QV_OK;
 }
 
@@ -169,16 +181,53 @@ static int compare_visits(const void *a, const void *b)
                               : (x->query > y->query) - (x->query < y->query);
 }
 
+/* A list as the search reads it, and its rows that may match. */
+static qv_status list_of(const search *s, size_t number, qv__code_list *list, size_t *n_passing, qv_error *err)
+{
+    const qv__narrowed_list *narrowed;
+
+    if (!s->narrowed) {
+        *n_passing = qv__vector_segment_list_rows(s->segment, number);
+        return list ? qv__vector_segment_list(s->segment, number, list, err) : QV_OK;
+    }
+    QV_TRY(qv__narrowed_list_of(s->narrowed, number, &narrowed, err));
+    *n_passing = narrowed->n_passing;
+    if (list)
+        *list = narrowed->codes;
+    return QV_OK;
+}
+
 static qv_status add_visits(block *b, size_t query, size_t to, qv_error *err)
 {
     for (size_t i = b->done[query]; i < to; i++) {
         const size_t at = query * b->room + i;
-        if (!qv__vector_segment_list_rows(b->s->segment, b->lists[at]))
+        size_t n_passing;
+        QV_TRY(list_of(b->s, b->lists[at], NULL, &n_passing, err));
+        if (!n_passing)
             continue;
         QV_TRY(QV_GROW(&b->visits, &b->visit_capacity, b->n_visits + 1, err));
         b->visits[b->n_visits++] = (visit){ b->lists[at], (uint32_t) query, b->distances[at] };
     }
     b->done[query] = QV_MAX(b->done[query], to);
+    return QV_OK;
+}
+
+/* How far down its ranking a query goes to come to n lists that have rows for it: under a condition there may be none near it. */
+static qv_status reach(block *b, size_t query, size_t n, size_t *to, qv_error *err)
+{
+    const search *s = b->s;
+    size_t n_passing;
+
+    *to = n;
+    if (!s->narrowed)
+        return QV_OK;
+    *to = 0;
+    for (size_t found = 0; found < n && *to < s->model->n_lists; ++*to) {
+        if (*to == b->room)
+            QV_TRY(rank(b, QV_MIN(2 * b->room, s->model->n_lists), err));
+        QV_TRY(list_of(s, b->lists[query * b->room + *to], NULL, &n_passing, err));
+        found += n_passing > 0;
+    }
     return QV_OK;
 }
 
@@ -205,10 +254,13 @@ static uint64_t list_bytes(const qv__quantizer *q, size_t rows)
     return width * rows;
 }
 
-static bool walk_is_cheaper(const search *s, size_t rows)
+/* rows: that a scan of the list would read. */
+static bool walk_is_cheaper(const search *s, size_t list, size_t rows)
 {
-    const double passing = s->request->mask ? s->request->passing : 1;
+    double passing = s->request->mask ? s->request->passing : 1;
 
+    if (s->narrowed)
+        passing = (double) rows / (double) QV_MAX(qv__vector_segment_list_rows(s->segment, list), 1);
     return s->model->kind->has_graph && qv__hnsw_beats_scan(rows, list_bytes(s->model->quantizer, 1), s->ef, passing);
 }
 
@@ -223,7 +275,7 @@ static qv_status visit_list(block *b, const visit *v, const qv__code_list *list,
 
     class->enter_list(b->queries[v->query], centroid, v->distance, extra);
     b->counters->probes++;
-    if (walk_is_cheaper(s, list->n))
+    if (walk_is_cheaper(s, v->list, list->n))
         return walk(b, v, candidates, err);
     class->scan(b->queries[v->query], list, candidates);
     qv__candidates_settle(candidates);
@@ -235,10 +287,10 @@ static qv_status visit_list(block *b, const visit *v, const qv__code_list *list,
 static const qv__code_list *look_ahead(const block *b, size_t i, qv__code_list *next)
 {
     const qv__quantizer *q = b->s->model->quantizer;
+    size_t n_passing;
 
     if (i + 1 == b->n_visits || b->visits[i + 1].list == b->visits[i].list ||
-        qv__vector_segment_list(b->s->segment, b->visits[i + 1].list, next, NULL) !=
-            QV_OK) /* its own visit will tell */
+        list_of(b->s, b->visits[i + 1].list, next, &n_passing, NULL) != QV_OK) /* its own visit will tell */
         return NULL;
     for (size_t c = 0; c < q->n_columns; c++)
         for (size_t at = 0; at < 512; at += 64)
@@ -250,6 +302,7 @@ static qv_status run_visits(block *b, qv_error *err)
 {
     const search *s = b->s;
     qv__code_list list = { 0 }, next = { 0 };
+    size_t n_passing;
 
     if (b->n > 1 && b->n_visits)
         qsort(b->visits, b->n_visits, sizeof *b->visits, compare_visits);
@@ -257,7 +310,7 @@ static qv_status run_visits(block *b, qv_error *err)
         const visit *v = &b->visits[i];
         if (i == 0 || v->list != b->visits[i - 1].list) {
             QV_TRY(qv__job_tick(s->request->job, 0, 0, err));
-            QV_TRY(qv__vector_segment_list(s->segment, v->list, &list, err));
+            QV_TRY(list_of(s, v->list, &list, &n_passing, err));
             b->counters->lists++;
             b->counters->bytes += list_bytes(s->model->quantizer, list.n);
         }
@@ -305,20 +358,96 @@ static qv_status widen(block *b, bool *more, qv_error *err)
     return run_visits(b, err);
 }
 
+/* Has the query come to nearer rows since this was asked last, to about one in NEW_PART of those wanted? */
+static bool is_nearer(block *b, size_t query)
+{
+    const size_t k = b->s->request->k;
+    const float before = b->kept_to[query];
+    const qv__hit *hits;
+
+    size_t n = qv__candidates_finish(&b->s->candidates[b->first + query], &hits);
+    b->kept_to[query] = n < k || !k ? INFINITY : hits[k - k / NEW_PART - 1].distance;
+    return n >= k && k && hits[k - 1].distance < before;
+}
+
+/* A query that came to nearer rows late goes on until it has come to none twice. */
+static bool is_restless(block *b, size_t query)
+{
+    if (is_nearer(b, query))
+        b->patience[query] = PATIENCE;
+    else if (b->patience[query] > 0)
+        b->patience[query]--;
+    return b->patience[query] > 0;
+}
+
+/* Probes are chosen for queries that come from where rows are. Those that a condition leaves may all lie far away, at about the same distance,
+ * in many lists: so a query under a condition whose last third of visits brought nearer rows goes on, by half as many again. */
+static qv_status go_on(block *b, bool *more, qv_error *err)
+{
+    const search *s = b->s;
+    size_t to;
+
+    *more = false;
+    for (size_t i = 0; i < b->n; i++) {
+        if (is_dead(&s->candidates[b->first + i]) || b->wanted[i] >= s->policy.limit || !is_restless(b, i))
+            continue;
+        b->wanted[i] = QV_MIN(b->wanted[i] + b->wanted[i] / 2 + 1, s->policy.limit);
+        QV_TRY(reach(b, i, b->wanted[i], &to, err));
+        *more = *more || to > b->done[i];
+        QV_TRY(add_visits(b, i, to, err));
+    }
+    return run_visits(b, err);
+}
+
+/* Two thirds of the lists wanted, then the others, and more. A third has to be some lists to tell anything. */
+static qv_status go_on_first(block *b, qv_error *err)
+{
+    bool more = true;
+    size_t to;
+
+    for (size_t i = 0; i < b->n; i++) {
+        if (is_dead(&b->s->candidates[b->first + i]))
+            continue;
+        b->wanted[i] = QV_MIN(QV_MAX(b->wanted[i], LEAST_NARROWED), b->s->policy.limit);
+        QV_TRY(reach(b, i, b->wanted[i] * 2 / 3, &to, err));
+        QV_TRY(add_visits(b, i, to, err));
+    }
+    QV_TRY(run_visits(b, err));
+    for (size_t i = 0; i < b->n; i++) {
+        if (is_dead(&b->s->candidates[b->first + i]))
+            continue;
+        is_nearer(b, i);
+        QV_TRY(reach(b, i, b->wanted[i], &to, err));
+        QV_TRY(add_visits(b, i, to, err));
+    }
+    QV_TRY(run_visits(b, err));
+    while (more)
+        QV_TRY(go_on(b, &more, err));
+    return QV_OK;
+}
+
 static qv_status first_rounds(block *b, qv_error *err)
 {
     const search *s = b->s;
-    size_t probes[BLOCK_QUERIES] = { 0 };
+    const bool goes_on = s->narrowed && !s->request->min_probes;
+    size_t to;
 
     for (size_t i = 0; i < b->n; i++) {
         if (is_dead(&s->candidates[b->first + i]))
             continue;
-        probes[i] = qv__probes_of(&s->policy, s->model->metric, b->distances + i * b->room, b->room);
-        QV_TRY(add_visits(b, i, b->n > 1 ? QV_MIN(probes[i], 1) : probes[i], err)); /* one alone is in order anyway */
+        b->wanted[i] = qv__probes_of(&s->policy, s->model->metric, b->distances + i * b->room, b->room);
+        b->kept_to[i] = INFINITY;
+        size_t n = b->n > 1 ? 1 : goes_on ? 0 : b->wanted[i]; /* one alone is in order anyway */
+        QV_TRY(reach(b, i, QV_MIN(n, b->wanted[i]), &to, err));
+        QV_TRY(add_visits(b, i, to, err));
     }
     QV_TRY(run_visits(b, err));
-    for (size_t i = 0; i < b->n; i++)
-        QV_TRY(add_visits(b, i, probes[i], err));
+    if (goes_on)
+        return go_on_first(b, err);
+    for (size_t i = 0; i < b->n; i++) {
+        QV_TRY(reach(b, i, b->wanted[i], &to, err));
+        QV_TRY(add_visits(b, i, to, err));
+    }
     return run_visits(b, err);
 }
 
@@ -359,7 +488,8 @@ static void add_counters(const search *s, size_t n_blocks, qv__vector_counters *
 }
 
 qv_status qv__vector_segment_search(qv__vector_segment *segment, const qv__vector_request *request,
-                                    qv__candidates *candidates, qv__vector_counters *counters, qv_error *err)
+                                    qv__narrowed *narrowed, qv__candidates *candidates, qv__vector_counters *counters,
+                                    qv_error *err)
 {
     const qv__vector_model *m = qv__vector_segment_model(segment);
     const qv__quantizer *q = m->quantizer;
@@ -367,6 +497,7 @@ qv_status qv__vector_segment_search(qv__vector_segment *segment, const qv__vecto
     search s = { .segment = segment,
                  .model = m,
                  .request = request,
+                 .narrowed = narrowed,
                  .candidates = candidates,
                  .policy = qv__probe_policy_of(m, request),
                  .extra_floats = q->class->extra_floats ? q->class->extra_floats(q) : 0 };

@@ -25,4 +25,25 @@ const qv__tuned_step *qv__tuned_step_of(const qv__vector_tuning *tuning, qv_appr
 void qv__lists_rank(const qv__vector_model *model, const void *query, size_t n, float *scratch, uint32_t *lists,
                     float *distances);
 
+/* ------------------------------------------------------------------ narrowed.c */
+
+/* A list as a search under a mask reads it. */
+typedef struct qv__narrowed_list {
+    size_t n_passing;    /* rows that may match */
+    qv__code_list codes; /* these alone; or the whole list, for which candidates have the mask */
+} qv__narrowed_list;
+qv_status qv__narrowed_list_of(qv__narrowed *narrowed, size_t number, const qv__narrowed_list **out, qv_error *err);
+
+/* Lists known to be empty become the farthest; false: they are so few that stepping over them is cheaper. */
+bool qv__narrowed_put_off(const qv__narrowed *narrowed, float *distances);
+
+/* What a narrowing knows of a segment; NULL: nothing yet. */
+struct qv__open_segment;
+qv__narrowed *qv__narrowed_find(qv__narrowing *narrowing, const struct qv__open_segment *opened);
+/* `own`: the rows of the mask that the segment answers for, its spans and the `bits` that they point to taken over (also when it fails);
+ * NULL: all of them. */
+qv_status qv__narrowed_add(qv__narrowing *narrowing, struct qv__open_segment *opened, const qv__key_mask *own,
+                           uint8_t *bits, qv__narrowed **out, qv_error *err);
+const qv__key_mask *qv__narrowed_mask(const qv__narrowed *narrowed);
+
 #endif

@@ -41,6 +41,13 @@ bool qv__vector_plan_is_broken(
 
 /* ------------------------------------------------------------------ searching */
 
+/* What the lists of an index have for one mask over one snapshot, found out as searches come to them and kept: a condition that is asked
+ * again costs what its own rows cost. Thread-safe. `mask` and `budget` (bytes that copies of codes may take, drawn from and given back
+ * to) must outlive it. */
+typedef struct qv__narrowing qv__narrowing;
+qv_status qv__narrowing_new(const qv__key_mask *mask, atomic_size_t *budget, qv__narrowing **out, qv_error *err);
+void qv__narrowing_free(qv__narrowing *narrowing);
+
 typedef struct qv__vector_request {
     const void
         *queries; /* n x dim float32, finite, row after row; hamming: bytes. Any length: cosine makes them unit */
@@ -53,6 +60,7 @@ typedef struct qv__vector_request {
     qv_approx_mode mode;
     const qv__exact *exact;   /* true distances for candidates; NULL: estimates are wanted as they are */
     const qv__key_mask *mask; /* NULL: every stored row may match */
+    qv__narrowing *narrowing; /* of this mask; NULL: lists are scanned as they are stored */
     double passing;           /* share of the stored rows that the mask lets through, about; 1: all */
     bool has_lower, has_upper;
     float lower, upper;

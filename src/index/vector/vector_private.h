@@ -181,8 +181,12 @@ qv_status qv__vector_verify(qv__segment *segment, qv__problem_fn problem, void *
 
 /* ------------------------------------------------------------------ search.c: one segment, any number of queries */
 
+/* A segment's lists under a mask (narrowed.c). */
+typedef struct qv__narrowed qv__narrowed;
+/* `narrowed` NULL: lists as they are stored. */
 qv_status qv__vector_segment_search(qv__vector_segment *segment, const qv__vector_request *request,
-                                    qv__candidates *candidates, qv__vector_counters *counters, qv_error *err);
+                                    qv__narrowed *narrowed, qv__candidates *candidates, qv__vector_counters *counters,
+                                    qv_error *err);
 
 /* ------------------------------------------------------------------ build.c, merge.c: behind qv__index_method */
 

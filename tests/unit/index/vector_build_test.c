@@ -596,7 +596,7 @@ static void search_graphs(qv__segment *opened, const float *query, uint32_t ef, 
     };
 
     qv__job_begin(&job, NULL, "search", 0);
-    QVT_OK(qv__vector_segment_search((qv__vector_segment *) opened, &request, candidates, &counters, &err));
+    QVT_OK(qv__vector_segment_search((qv__vector_segment *) opened, &request, NULL, candidates, &counters, &err));
     qv__job_end(&job, QV_OK);
 }
 

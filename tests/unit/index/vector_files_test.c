@@ -292,7 +292,7 @@ static void compare_search(const made *m, qv__vector_segment *segment, const voi
         free(estimates);
         free(positions);
     }
-    QVT_OK(qv__vector_segment_search(segment, &request, &got, &counters, &err));
+    QVT_OK(qv__vector_segment_search(segment, &request, NULL, &got, &counters, &err));
     size_t n = qv__candidates_finish(&wanted, &a);
     assert_int_equal(qv__candidates_finish(&got, &b), n);
     assert_int_equal(counters.probes, LISTS - 1); /* one list is empty */
@@ -481,7 +481,7 @@ static qv_status use_index(qv__store *folder, const float *query, qv_error *e)
     }
     QV_CHECK(qv__candidates_init(&got, 10, NULL, 0, NULL, e));
     if (model->dim == DIM)
-        QV_CHECK(qv__vector_segment_search(segment, &request, &got, &counters, e));
+        QV_CHECK(qv__vector_segment_search(segment, &request, NULL, &got, &counters, e));
 done:
     qv__candidates_clear(&got);
     if (opened)

@@ -453,6 +453,122 @@ static void test_masks(void **state)
     qv__job_end(&job, QV_OK);
 }
 
+/* ------------------------------------------------------------------ narrowed lists */
+
+static void same_hits(const qv__hit *a, const qv__hit *b, size_t n, size_t may_miss)
+{
+    for (size_t i = 0, j = 0; i < n; i++, j++) {
+        if (a[i].id != b[j].id && may_miss > 0 && i + 1 < n) { /* bounds hold with a probability */
+            may_miss--;
+            j--;
+            continue;
+        }
+        assert_true(a[i].id == b[j].id || a[i].distance == b[j].distance);
+    }
+}
+
+/* Lists narrowed to a mask give what a search under the mask gives that looks into all lists: whatever may be copied of them, when they are
+ * made and when they are there; and all is given back. */
+static void test_narrowed(void **state)
+{
+    static const size_t steps[] = { 1, 2, 7, 100 }, budgets[] = { 0, 3000, 1 << 20 };
+    QV_UNUSED(state);
+    qv__job job;
+
+    qv__job_begin(&job, NULL, "search", 0);
+    for (size_t t = 0; t < QV_COUNT_OF(float_tables); t++)
+        for (size_t i = 0; i < QV_COUNT_OF(steps) * QV_COUNT_OF(budgets); i++) {
+            subject s;
+            qv__hit plain[MOST_K], hits[MOST_K];
+            size_t n_plain, n, n_spans = 0, step = steps[i % QV_COUNT_OF(steps)];
+            atomic_size_t budget;
+            open_subject(float_tables[t], &s);
+            set_query(&s, 2);
+            qv__key_span *spans = calloc(s.rows.n, sizeof *spans);
+            for (size_t row = 0; row < s.rows.n; row += step)
+                spans[n_spans++] = (qv__key_span){ s.rows.keys[row], 1, NULL };
+            const qv__key_mask mask = { n_spans, spans };
+            qv__vector_request request = { .queries = vectors[2],
+                                           .n = 1,
+                                           .dim = s.rows.dim,
+                                           .k = QV_MIN(n_spans, 10),
+                                           .exact = &s.exact,
+                                           .mask = &mask,
+                                           .min_probes = 1000,
+                                           .ef = 1000,
+                                           .passing = (double) n_spans / (double) s.rows.n,
+                                           .job = &job };
+            ask(&s, &request, plain, &n_plain);
+            atomic_init(&budget, budgets[i / QV_COUNT_OF(steps)]);
+            QVT_OK(qv__narrowing_new(&mask, &budget, &request.narrowing, &err));
+            for (int time = 0; time < 4; time++) {
+                request.min_probes = time < 2 ? 1000 : 0; /* then as many as are needed */
+                ask(&s, &request, hits, &n);
+                assert_int_equal(n, n_plain);
+                if (time < 2)
+                    same_hits(plain, hits, n, strstr(float_tables[t], "rq") ? 1 : 0);
+                for (size_t h = 0; h < n; h++)
+                    assert_int_equal(find_row(&s.rows, hits[h].id) % step, 0);
+            }
+            assert_true(atomic_load(&budget) <= budgets[i / QV_COUNT_OF(steps)]);
+            assert_true(step == 1 || budgets[i / QV_COUNT_OF(steps)] < 1 << 20 || atomic_load(&budget) < 1 << 20);
+            qv__narrowing_free(request.narrowing);
+            assert_int_equal(atomic_load(&budget), budgets[i / QV_COUNT_OF(steps)]);
+            free(spans);
+            close_subject(&s);
+        }
+    qv__job_end(&job, QV_OK);
+}
+
+static void test_narrowed_failures(void **state)
+{
+    subject s;
+    qv__hit *hits = NULL;
+    size_t width, *counts = NULL, blocks;
+    qv__job job;
+    atomic_size_t budget;
+    bool fired = true;
+    QV_UNUSED(state);
+
+    qv__job_begin(&job, &(qv_job){ .threads = 1 }, "search", 0);
+    open_subject("ivf_rq_l2", &s);
+    set_query(&s, 3);
+    const qv__key_span span = { s.rows.keys[0], 100, NULL };
+    const qv__key_mask mask = { 1, &span };
+    qv__vector_request request = { .queries = vectors[3],
+                                   .n = 1,
+                                   .dim = s.rows.dim,
+                                   .k = 5,
+                                   .exact = &s.exact,
+                                   .mask = &mask,
+                                   .passing = 0.1,
+                                   .job = &job };
+    QVT_OK(qv__vector_search(s.plan, &request, &hits, &width, &counts, NULL, &err)); /* the segment keeps its lists */
+    qv__free(hits);
+    qv__free(counts);
+    blocks = qv_memory().live_blocks;
+    for (uint64_t n = 0; fired; n++) {
+        hits = NULL;
+        counts = NULL;
+        request.narrowing = NULL;
+        atomic_init(&budget, 1 << 20);
+        qv__alloc_fail_at(n);
+        qv_status st = qv__narrowing_new(&mask, &budget, &request.narrowing, &err);
+        if (st == QV_OK)
+            st = qv__vector_search(s.plan, &request, &hits, &width, &counts, NULL, &err);
+        fired = qv__alloc_fault_fired();
+        qv__alloc_fail_at(UINT64_MAX);
+        assert_int_equal(st, fired ? QV_NOMEM : QV_OK);
+        qv__narrowing_free(request.narrowing);
+        qv__free(hits);
+        qv__free(counts);
+        assert_int_equal(qv_memory().live_blocks, blocks);
+        assert_int_equal(atomic_load(&budget), 1 << 20);
+    }
+    close_subject(&s);
+    qv__job_end(&job, QV_OK);
+}
+
 /* All lists are looked into: then codes with bounds, and vectors as they are, give exactly the rows in range; others give k of them. */
 static void test_ranges(void **state)
 {
@@ -644,6 +760,7 @@ static void test_care(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_answers),    cmocka_unit_test(test_masks),
+                                        cmocka_unit_test(test_narrowed),   cmocka_unit_test(test_narrowed_failures),
                                         cmocka_unit_test(test_ranges),     cmocka_unit_test(test_batches),
                                         cmocka_unit_test(test_zero_query), cmocka_unit_test(test_reasons),
                                         cmocka_unit_test(test_care) };

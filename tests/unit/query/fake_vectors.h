@@ -30,6 +30,19 @@ struct qv__vector_plan {
     fake_vectors made_of;
 };
 
+/* Narrowings are made for masks and searched by; this index scans all anyhow. */
+struct qv__narrowing {
+    const qv__key_mask *mask;
+};
+qv_status qv__narrowing_new(const qv__key_mask *mask, atomic_size_t *budget, qv__narrowing **out, qv_error *err)
+{
+    QV_UNUSED(budget);
+    QV_TRY(QV_NEW(out, 1, err));
+    (*out)->mask = mask;
+    return QV_OK;
+}
+void qv__narrowing_free(qv__narrowing *narrowing) { qv__free(narrowing); }
+
 qv_status qv__vector_plan_new(qv__snapshot *s, int32_t field, const char *name, qv_metric metric, size_t dim,
                               qv__vector_plan **out, const char **reason, qv_error *err)
 {

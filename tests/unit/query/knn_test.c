@@ -353,6 +353,7 @@ static void searches(void **state)
             size_t blocks = qv_memory().live_blocks;
             for (int i = 0; i < 4; i++)
                 search_once(&rng, s, &cases[c], dim);
+            qv__owner_unref(atomic_exchange(&s->query_slot, NULL)); /* what conditions chose */
             fake_check_closed(blocks);
             qv__snapshot_unref(s);
         }
