@@ -69,8 +69,9 @@ typedef struct qv__finer {
 /* Rows that wait to be looked at more closely, and what is known of those that have waited. */
 typedef struct qv__waiting {
     size_t n, room;
-    qv__hit *rows; /* their least distances; ids are keys, or places */
-    qv__topk sure; /* the smallest of the greatest distances that they can have */
+    size_t n_settled; /* the first ones may not be the nearest of all */
+    qv__hit *rows;    /* their least distances; ids are keys, or places */
+    qv__topk sure;    /* the smallest of the greatest distances that they can have */
 } qv__waiting;
 
 /* The best rows of one query seen so far. With `exact` a row whose least possible distance (estimate - error) is below the k-th true

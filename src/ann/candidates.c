@@ -3,6 +3,7 @@
  * until what is left can be no better than what was found: that is the order that measures fewest (Seidl, Kriegel 1998). Rows whose
  * distances are known from above as well need not be measured for the threshold to fall. */
 #include <math.h>
+#include <string.h>
 
 #include "ann/ann.h"
 #include "base/alloc.h"
@@ -14,6 +15,7 @@ enum {
     SETTLED = 32,  /* rows that are looked at closely between lists */
     SLACK =
         16, /* the reservoir of true distances is cut when a 1/SLACK of it is too much: the threshold follows closely */
+    SAMPLE = 15,
     SMALL = 16, /* spans that are sorted by insertion */
 };
 
@@ -154,15 +156,49 @@ static size_t ids_of(const qv__waiting *waiting, size_t from, size_t end, uint64
     return n;
 }
 
-/* Forgets the first `n_done` rows, and those that are above the threshold by now. */
-static void forget(qv__waiting *waiting, size_t n_done, float threshold)
+/* Puts the rows of at most `most` before the others, and counts them. No branch depends on a distance: half of them would be taken. */
+static size_t part(qv__hit *rows, size_t n, float most)
 {
-    size_t n_left = 0;
+    size_t n_first = 0;
 
-    for (size_t i = n_done; i < waiting->n; i++)
-        if (waiting->rows[i].distance <= threshold)
-            waiting->rows[n_left++] = waiting->rows[i];
+    for (size_t i = 0; i < n; i++) {
+        qv__hit row = rows[i];
+        rows[i] = rows[n_first];
+        rows[n_first] = row;
+        n_first += row.distance <= most;
+    }
+    return n_first;
+}
+
+/* Puts about `n_wanted` of n rows, the most promising ones, before the others, and counts them: at least one, if there is any. Where to part
+ * them is told by a sample. */
+static size_t promising(qv__hit *rows, size_t n, size_t n_wanted)
+{
+    qv__hit sample[SAMPLE];
+
+    if (n <= n_wanted)
+        return n;
+    if (n <= SAMPLE) {
+        sort_small(rows, n);
+        return n_wanted;
+    }
+    for (size_t i = 0; i < SAMPLE; i++)
+        sample[i] = rows[i * n / SAMPLE];
+    sort_small(sample, SAMPLE);
+    return part(rows, n, sample[n_wanted * SAMPLE / n].distance);
+}
+
+/* Forgets rows [from, from + n_done), and those behind them that are above the threshold by now. */
+static void forget(qv__waiting *waiting, size_t from, size_t n_done, float threshold)
+{
+    size_t n_left = from;
+
+    for (size_t i = from + n_done; i < waiting->n; i++) {
+        waiting->rows[n_left] = waiting->rows[i];
+        n_left += waiting->rows[i].distance <= threshold;
+    }
     waiting->n = n_left;
+    waiting->n_settled = QV_MIN(waiting->n_settled, n_left);
 }
 
 /* A row is at most this far away. When that holds for `capacity` rows, none beyond the worst of them is of interest. */
@@ -199,23 +235,22 @@ static void measure_block(qv__candidates *candidates, const uint64_t *keys, size
         cut(candidates);
 }
 
-/* Measures the `n` most promising rows of those that wait, each block while the next one is fetched. */
-static void measure_first(qv__candidates *candidates, size_t n)
+/* Measures `n` rows that wait, each block while the next one is fetched. */
+static void measure_rows(qv__candidates *candidates, size_t from, size_t n)
 {
     qv__waiting *waiting = &candidates->waiting;
     uint64_t keys[2][BLOCK];
 
-    select_first(waiting->rows, waiting->n, n);
-    size_t here = ids_of(waiting, 0, n, keys[0]);
+    size_t here = ids_of(waiting, from, from + n, keys[0]);
     fetch_block(candidates, keys[0], here);
-    for (size_t at = 0, side = 0; here > 0; side = !side) {
-        size_t next = ids_of(waiting, at + here, n, keys[!side]);
+    for (size_t at = from, side = 0; here > 0; side = !side) {
+        size_t next = ids_of(waiting, at + here, from + n, keys[!side]);
         fetch_block(candidates, keys[!side], next);
         measure_block(candidates, keys[side], here);
         at += here;
         here = next;
     }
-    forget(waiting, n, candidates->threshold);
+    forget(waiting, from, n, candidates->threshold);
 }
 
 /* `limit`: rows that wait before some are measured. */
@@ -227,12 +262,18 @@ static void wait_for_measure(qv__candidates *candidates, float least, uint64_t k
     if (waiting->n < limit)
         return;
     if (limit > EAGER)
-        forget(waiting, 0, candidates->threshold);
+        forget(waiting, 0, 0, candidates->threshold);
     if (waiting->n > limit / 2)
-        measure_first(candidates, QV_MAX(limit / 4, BLOCK));
+        measure_rows(candidates, 0, promising(waiting->rows, waiting->n, QV_MAX(limit / 4, BLOCK)));
 }
 
 /* ------------------------------------------------------------------ better bounds */
+
+static void fetch_bounds(const qv__candidates *candidates, const uint64_t *places, size_t n)
+{
+    if (n > 0)
+        candidates->finer->fetch(candidates->finer->ctx, places, n);
+}
 
 static void refine_block(qv__candidates *candidates, const uint64_t *places, size_t n)
 {
@@ -249,33 +290,34 @@ static void refine_block(qv__candidates *candidates, const uint64_t *places, siz
     }
 }
 
-static void refine_first(qv__candidates *candidates, size_t n)
+static void refine_rows(qv__candidates *candidates, size_t from, size_t n)
 {
     qv__waiting *rough = &candidates->rough;
-    const qv__finer *finer = candidates->finer;
     uint64_t places[2][BLOCK];
 
-    select_first(rough->rows, rough->n, n);
-    size_t here = ids_of(rough, 0, n, places[0]);
-    finer->fetch(finer->ctx, places[0], here);
-    for (size_t at = 0, side = 0; here > 0; side = !side) {
-        size_t next = ids_of(rough, at + here, n, places[!side]);
-        finer->fetch(finer->ctx, places[!side], next);
+    size_t here = ids_of(rough, from, from + n, places[0]);
+    fetch_bounds(candidates, places[0], here);
+    for (size_t at = from, side = 0; here > 0; side = !side) {
+        size_t next = ids_of(rough, at + here, from + n, places[!side]);
+        fetch_bounds(candidates, places[!side], next);
         refine_block(candidates, places[side], here);
         at += here;
         here = next;
     }
-    forget(rough, n, candidates->threshold);
+    forget(rough, from, n, candidates->threshold);
 }
 
 /* Halves, and halves of what is left: rows need not be sorted to be looked at about in their order. */
-static size_t next_part(const qv__waiting *waiting) { return QV_MIN(waiting->n, QV_MAX(waiting->n / 2, BLOCK)); }
+static size_t next_part(const qv__waiting *waiting)
+{
+    return promising(waiting->rows, waiting->n, QV_MAX(waiting->n / 2, BLOCK));
+}
 
 void qv__candidates_refine(qv__candidates *candidates)
 {
-    forget(&candidates->rough, 0, candidates->threshold);
+    forget(&candidates->rough, 0, 0, candidates->threshold);
     while (candidates->rough.n > 0)
-        refine_first(candidates, next_part(&candidates->rough));
+        refine_rows(candidates, 0, next_part(&candidates->rough));
 }
 
 /* ------------------------------------------------------------------ the door */
@@ -367,9 +409,9 @@ void qv__candidates_offer_rough(qv__candidates *candidates, const qv__finer *fin
     rough->rows[rough->n++] = (qv__hit){ least, place };
     if (rough->n < rough->room)
         return;
-    forget(rough, 0, candidates->threshold);
+    forget(rough, 0, 0, candidates->threshold);
     if (rough->n > rough->room / 2)
-        refine_first(candidates, rough->room / 4);
+        refine_rows(candidates, 0, promising(rough->rows, rough->n, rough->room / 4));
 }
 
 void qv__candidates_offer_block(qv__candidates *candidates, const float *estimates, const float *least,
@@ -381,32 +423,35 @@ void qv__candidates_offer_block(qv__candidates *candidates, const float *estimat
     }
 }
 
-/* Rows that may be the nearest of all will be looked at whatever is found later. */
-static size_t count_settled(const qv__candidates *candidates, const qv__waiting *waiting)
+/* Rows that may be the nearest of all will be looked at whatever is found later. They are put before the others of those that came since:
+ * they are few. */
+static size_t settled(const qv__candidates *candidates, qv__waiting *waiting)
 {
-    size_t n = 0;
+    qv__hit *rows = waiting->rows + waiting->n_settled;
+    size_t n = waiting->n - waiting->n_settled, n_first = 0;
 
-    for (size_t i = 0; i < waiting->n; i++)
-        n += waiting->rows[i].distance <= candidates->nearest;
-    return QV_MIN(n, SETTLED);
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].distance <= candidates->nearest)
+            swap(&rows[i], &rows[n_first++]);
+    return promising(rows, n_first, SETTLED);
 }
 
 void qv__candidates_settle(qv__candidates *candidates)
 {
-    size_t n = count_settled(candidates, &candidates->rough);
-    if (n > 0)
-        refine_first(candidates, n);
-    n = count_settled(candidates, &candidates->waiting);
-    if (n > 0)
-        measure_first(candidates, n);
+    size_t n = settled(candidates, &candidates->rough);
+    refine_rows(candidates, candidates->rough.n_settled, n);
+    candidates->rough.n_settled = candidates->rough.n;
+    n = settled(candidates, &candidates->waiting);
+    measure_rows(candidates, candidates->waiting.n_settled, n);
+    candidates->waiting.n_settled = candidates->waiting.n;
 }
 
 size_t qv__candidates_gather(qv__candidates *candidates, const qv__hit **hits)
 {
     qv__candidates_refine(candidates);
-    forget(&candidates->waiting, 0, candidates->threshold);
+    forget(&candidates->waiting, 0, 0, candidates->threshold);
     while (candidates->waiting.n > 0)
-        measure_first(candidates, next_part(&candidates->waiting));
+        measure_rows(candidates, 0, next_part(&candidates->waiting));
     cut(candidates);
     *hits = candidates->hits;
     return candidates->n;

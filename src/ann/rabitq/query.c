@@ -5,10 +5,10 @@
 #include "ann/rabitq/rabitq_private.h"
 #include "base/alloc.h"
 
-/* How sure lower bounds are, in standard deviations of an estimate. By sign codes one row in 200 is nearer than its bound; it is lost
- * only if it is a neighbour so far out that the bound is beyond the last one. More deviations let many more rows pass. By extended codes,
- * whose errors are small, one in 1,400. */
-#define DEVIATIONS          2.6
+/* How sure bounds are, in standard deviations of an estimate. By sign codes one row in 44 is nearer than its bound; it is lost only if it is
+ * a neighbour so far out that the bound is beyond the last one: some 15 in 10,000 neighbours are. More deviations let many more rows pass.
+ * By extended codes, whose errors are small, one row in 1,400. */
+#define DEVIATIONS          2.0
 #define EXTENDED_DEVIATIONS 3.2
 /* The same for the sums of rounded table entries: one in 30,000. */
 #define TABLE_DEVIATIONS 4.0f

@@ -519,7 +519,7 @@ static void bounds_hold(void **state)
                 n_pairs[bits > 1] += x.n;
                 free_data(&x);
             }
-    assert_true((double) n_broken[0] <= 0.005 * (double) n_pairs[0]);
+    assert_true((double) n_broken[0] <= 0.025 * (double) n_pairs[0]);
     assert_true((double) n_broken[1] <= 0.001 * (double) n_pairs[1]);
 }
 
