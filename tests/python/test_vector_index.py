@@ -128,12 +128,16 @@ def test_details_of_codes(t, index):
     assert details["compression"] == {"type": "pq", "num_bits": 8, "num_sub_vectors": 4}
     t.create_index("vector", config=index.IvfPq(num_partitions=2, num_bits=8))
     assert t.list_indices()[0].index_details["compression"]["num_bits"] == 8
-    t.create_index("vector", config=index.IvfPq(num_partitions=2))
-    assert t.list_indices()[0].index_details["compression"]["num_bits"] == 4
     t.create_index("vector", config=index.HnswSq(num_partitions=1, m=12, ef_construction=60))
     details = t.list_indices()[0].index_details
     assert details["compression"] == {"type": "sq", "num_bits": 8}
     assert (details["hnsw"]["max_connections"], details["hnsw"]["construction_ef"]) == (12, 60)
+
+
+@pytest.mark.ours_only
+def test_bits_that_nobody_set_are_chosen(t, index):
+    t.create_index("vector", config=index.IvfPq(num_partitions=2))
+    assert t.list_indices()[0].index_details["compression"]["num_bits"] == 4
 
 
 # ---------------------------------------------------------------- asking for one
