@@ -187,6 +187,21 @@ static float most_of(const sq_query *query, float threshold)
     return (float) (root * root * half);
 }
 
+/* What the kernel gives for an estimate, or a little more. */
+static float kernel_value(const sq_query *query, float estimate)
+{
+    const sq *self = (const sq *) query->base.quantizer;
+    double value = estimate;
+
+    if (self->scale == 0)
+        return INFINITY;
+    if (self->base.metric == QV_METRIC_DOT)
+        value = ((double) estimate - (1 - query->constant)) / (double) self->scale + 1;
+    else
+        value = (double) estimate / (double) self->scale;
+    return (float) (value + SAFE * (1 + fabs(value) + fabs(query->constant / (double) self->scale)));
+}
+
 static void scan(qv__code_query *query, const qv__code_list *list, qv__candidates *candidates)
 {
     sq_query *self = (sq_query *) query;
@@ -196,13 +211,14 @@ static void scan(qv__code_query *query, const qv__code_list *list, qv__candidate
 
     for (size_t at = 0; at < list->n; at += QV_ROWS_BLOCK) {
         size_t n = QV_MIN(list->n - at, QV_ROWS_BLOCK);
-        float threshold = candidates->threshold;
+        float most = candidates->exact ? most_of(self, candidates->threshold) : candidates->threshold;
         qv__distance_to_rows(self->distance, 0, list->columns[0] + at * dim, dim, n, estimates);
+        uint64_t passing = qv__rows_select(estimates, n, kernel_value(self, most));
+        if (!passing)
+            continue;
         to_estimates(self, estimates, n);
-        uint64_t passing = qv__rows_select(estimates, n, candidates->exact ? most_of(self, threshold) : threshold);
-        if (passing && candidates->exact)
-            for (size_t i = 0; i < n; i++)
-                least[i] = least_of(query, estimates[i]);
+        for (size_t i = 0; candidates->exact && i < n; i++)
+            least[i] = least_of(query, estimates[i]);
         qv__candidates_offer_block(candidates, estimates, bounds, list->ids + at, passing);
     }
 }
