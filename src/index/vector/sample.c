@@ -220,7 +220,7 @@ static qv_status train_sq(const qv__build_order *order, const qv__vector_sample 
     if (!sample->n)
         return qv__sq_new(order->shape.dim, 0, 0, order->metric, &parts->quantizer, err);
     QV_TRY(spread_rows(order, sample, n, &rows, err));
-    qv_status st = qv__sq_train(rows, n, order->shape.dim, 0, order->metric, &parts->quantizer, err);
+    qv_status st = qv__sq_train(rows, n, order->shape.dim, QV_SQ_BEST_SHARE, order->metric, &parts->quantizer, err);
     qv__free(rows);
     return st;
 }

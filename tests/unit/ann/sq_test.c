@@ -149,6 +149,42 @@ static void bounds_of_a_sample(void **state)
     sq->class->free(sq);
 }
 
+static void expect_best_bounds(const float *values, size_t n, size_t dim, double least, double most)
+{
+    qv__quantizer *sq;
+    double low, high;
+    qv_error err;
+
+    QVT_OK(qv__sq_train(values, n, dim, QV_SQ_BEST_SHARE, QV_METRIC_L2, &sq, &err));
+    qv__sq_bounds(sq, &low, &high);
+    assert_true(high >= least && high <= most && low <= -least && low >= -most);
+    sq->class->free(sq);
+}
+
+/* A few values far out do not make the steps of all others wide, but many are kept, and so is what is rare among equal values. */
+static void best_bounds_of_a_sample(void **state)
+{
+    enum { N = 30000, DIM = 50, ALL = N * DIM };
+    qvt_rng rng = { 8 };
+    float *values = malloc(ALL * sizeof *values);
+    QV_UNUSED(state);
+
+    for (size_t i = 0; i < ALL; i++)
+        values[i] = gaussian(&rng);
+    expect_best_bounds(values, N, DIM, 3, 6);
+    expect_best_bounds(values, 40, DIM, 2, 6);
+    for (size_t i = 0; i < 12; i++)
+        values[qvt_rng_below(&rng, ALL)] = i % 2 ? 300 : -300;
+    expect_best_bounds(values, N, DIM, 3, 6);
+    for (size_t i = 0; i < ALL / 50; i++)
+        values[qvt_rng_below(&rng, ALL)] = i % 2 ? 20 : -20;
+    expect_best_bounds(values, N, DIM, 20, 20);
+    for (size_t i = 0; i < ALL; i++)
+        values[i] = i % 10000 == 7 ? 1 : i % 10000 == 9 ? -1 : 0;
+    expect_best_bounds(values, N, DIM, 1, 1);
+    free(values);
+}
+
 static void refused(void **state)
 {
     float values[4] = { 1, 2, NAN, 4 };
@@ -548,9 +584,16 @@ static void failed_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(codes_and_estimates), cmocka_unit_test(bounds_of_a_sample), cmocka_unit_test(refused),
-        cmocka_unit_test(one_value),           cmocka_unit_test(scans_are_exact),    cmocka_unit_test(query_outside),
-        cmocka_unit_test(scans_by_estimate),   cmocka_unit_test(flat_elements),      cmocka_unit_test(flat_bits),
+        cmocka_unit_test(codes_and_estimates),
+        cmocka_unit_test(bounds_of_a_sample),
+        cmocka_unit_test(best_bounds_of_a_sample),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(one_value),
+        cmocka_unit_test(scans_are_exact),
+        cmocka_unit_test(query_outside),
+        cmocka_unit_test(scans_by_estimate),
+        cmocka_unit_test(flat_elements),
+        cmocka_unit_test(flat_bits),
         cmocka_unit_test(failed_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
