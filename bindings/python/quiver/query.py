@@ -118,16 +118,22 @@ class BaseQueryBuilder:
         if isinstance(columns, dict):
             pairs: List[Any] = list(columns.items())
         elif isinstance(columns, list):
+            if set(map(type, columns)) == {str}:
+                return self._select_names(columns)
             pairs = [(one, None) if isinstance(one, str) else one for one in columns]
         else:
             raise ValueError("columns must be a list or a dictionary")
-        names = [name for name, _ in pairs]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"Invalid input, Duplicate column name: {name}")
-        self._columns = names or None
+        self._select_names([name for name, _ in pairs])
         computed = [None if text is None else condition(text) for _, text in pairs]
         self._expressions = computed if any(computed) else None
+        return self
+
+    def _select_names(self, names: List[str]) -> Self:
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"Invalid input, Duplicate column name: {twice}")
+        self._columns = names.copy() or None
+        self._expressions = None
         return self
 
     def use_lsm(self, enable: bool) -> Self:
