@@ -7,18 +7,11 @@
 #include "index/index_private.h"
 #include "index/vector/search.h"
 
-/* Keys of the rows that a segment answers for. */
-typedef struct own_keys {
-    qv__key_span *spans; /* ascending */
-    size_t n, capacity;
-    uint8_t *bits; /* that spans point to */
-} own_keys;
-
 typedef struct plan_segment {
     const qv__index_entry *entry; /* the snapshot's */
     qv__open_segment *opened;
     bool *covered;
-    _Atomic(own_keys *) own; /* of all live rows; made by the first search that asks */
+    _Atomic(qv__own_keys *) own; /* of all live rows; made by the first search that asks */
 } plan_segment;
 
 struct qv__vector_plan {
@@ -36,15 +29,6 @@ struct qv__vector_plan {
 
 /* ------------------------------------------------------------------ which index answers */
 
-static void own_keys_free(own_keys *own)
-{
-    if (!own)
-        return;
-    qv__free(own->spans);
-    qv__free(own->bits);
-    qv__free(own);
-}
-
 void qv__vector_plan_free(qv__vector_plan *plan)
 {
     if (!plan)
@@ -52,7 +36,7 @@ void qv__vector_plan_free(qv__vector_plan *plan)
     for (size_t i = 0; i < plan->n; i++) {
         qv__open_segment_unref(plan->segments[i].opened);
         qv__free(plan->segments[i].covered);
-        own_keys_free(atomic_load_explicit(&plan->segments[i].own, memory_order_relaxed));
+        qv__own_keys_free(atomic_load_explicit(&plan->segments[i].own, memory_order_relaxed));
     }
     qv__free(plan->segments);
     qv__free(plan->covered);
@@ -222,94 +206,14 @@ bool qv__vector_plan_is_broken(const qv__vector_plan *plan) { return atomic_load
 
 /* ------------------------------------------------------------------ masks of segments */
 
-/* Files may hold rows of fragments that their entry does not name any more, and another segment may own those: with several segments each
- * is asked for rows of its own fragments alone. Row ids do not tell their fragment; those that live in the fragments are gathered, once. */
-static qv_status add_span(own_keys *own, uint64_t first, uint64_t n, const uint8_t *bits, qv_error *err)
-{
-    QV_TRY(QV_GROW(&own->spans, &own->capacity, own->n + 1, err));
-    own->spans[own->n++] = (qv__key_span){ first, n, bits };
-    return QV_OK;
-}
-
-static int compare_spans(const void *a, const void *b)
-{
-    const qv__key_span *x = a, *y = b;
-
-    return (x->first > y->first) - (x->first < y->first);
-}
-
-static qv_status own_addresses(const qv__vector_plan *plan, const bool *covered, own_keys *own, qv_error *err)
-{
-    for (size_t f = 0; f < qv__snapshot_n_fragments(plan->snapshot); f++) {
-        const qv__fragment *fragment = qv__snapshot_fragment(plan->snapshot, f);
-        if (covered[f])
-            QV_TRY(add_span(own, fragment->id << 32, fragment->physical_rows, NULL, err));
-    }
-    if (own->n)
-        qsort(own->spans, own->n, sizeof *own->spans, compare_spans); /* fragments may stand in another order */
-    return QV_OK;
-}
-
-/* The ids of live rows of some fragments. A moved row leaves its id, deleted, in the fragment where it was. */
-static qv_status list_ids(const qv__vector_plan *plan, const bool *covered, uint64_t *out, size_t *n, qv_error *err)
-{
-    const uint64_t *ids;
-    const uint32_t *deleted;
-    const uint8_t *live;
-    size_t n_deleted;
-
-    *n = 0;
-    for (size_t f = 0; f < qv__snapshot_n_fragments(plan->snapshot); f++) {
-        if (!covered[f])
-            continue;
-        QV_TRY(qv__snapshot_row_id_array(plan->snapshot, f, &ids, err));
-        QV_TRY(qv__snapshot_deletions(plan->snapshot, f, &deleted, &n_deleted, &live, err));
-        for (uint64_t i = 0; i < qv__snapshot_fragment(plan->snapshot, f)->physical_rows; i++)
-            if (!live || qv__bit_get(live, i))
-                out[(*n)++] = ids[i];
-    }
-    return QV_OK;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
-
-    return (x > y) - (x < y);
-}
-
-/* Ids lie anywhere: each run of them is a span. */
-static qv_status own_ids(const qv__vector_plan *plan, const bool *covered, own_keys *own, qv_error *err)
+/* With several segments each is asked for rows of its own fragments alone. Who comes second drops its own. */
+static qv_status own_of(const qv__vector_plan *plan, plan_segment *s, const qv__own_keys **out, qv_error *err)
 {
     qv_status st = QV_OK;
-    uint64_t *ids = NULL, rows = 0;
-    size_t n = 0;
-
-    for (size_t f = 0; f < qv__snapshot_n_fragments(plan->snapshot); f++)
-        rows += covered[f] ? qv__snapshot_fragment(plan->snapshot, f)->physical_rows : 0;
-    QV_CHECK(QV_NEW(&ids, (size_t) rows, err));
-    QV_CHECK(list_ids(plan, covered, ids, &n, err));
-    if (n)
-        qsort(ids, n, sizeof *ids, compare_ids);
-    for (size_t i = 0, run; i < n; i += run) {
-        for (run = 1; i + run < n && ids[i + run] == ids[i] + run;)
-            run++;
-        QV_CHECK(add_span(own, ids[i], run, NULL, err));
-    }
-done:
-    qv__free(ids);
-    return st;
-}
-
-/* Who comes second drops its own. */
-static qv_status own_of(const qv__vector_plan *plan, plan_segment *s, const own_keys **out, qv_error *err)
-{
-    qv_status st = QV_OK;
-    own_keys *found = atomic_load_explicit(&s->own, memory_order_acquire), *made = NULL;
+    qv__own_keys *found = atomic_load_explicit(&s->own, memory_order_acquire), *made = NULL;
 
     if (!found) {
-        QV_CHECK(QV_NEW(&made, 1, err));
-        QV_CHECK((plan->by_address ? own_addresses : own_ids)(plan, s->covered, made, err));
+        QV_CHECK(qv__own_keys_new(plan->snapshot, s->covered, plan->by_address, &made, err));
         if (atomic_compare_exchange_strong_explicit(&s->own, &found, made, memory_order_acq_rel,
                                                     memory_order_acquire)) {
             found = made;
@@ -318,54 +222,19 @@ static qv_status own_of(const qv__vector_plan *plan, plan_segment *s, const own_
     }
     *out = found;
 done:
-    own_keys_free(made);
+    qv__own_keys_free(made);
     return st;
 }
 
-/* Adds keys [first, first + n) of a span. Its bits are used where they lie if a byte begins there, else moved. */
-static qv_status add_part(own_keys *out, const qv__key_span *span, uint64_t first, uint64_t n, uint8_t *room,
-                          size_t *used, qv_error *err)
-{
-    size_t skipped = (size_t) (first - span->first);
-
-    if (!span->bits || skipped % 8 == 0)
-        return add_span(out, first, n, span->bits ? span->bits + skipped / 8 : NULL, err);
-    qv__bitmap_copy(room + *used, 0, span->bits, skipped, (size_t) n);
-    QV_TRY(add_span(out, first, n, room + *used, err));
-    *used += qv__bitmap_bytes((size_t) n);
-    return QV_OK;
-}
-
-/* What two ascending lists of spans have in common; those of `a` have no bits. */
-static qv_status intersect(const own_keys *a, const qv__key_mask *b, own_keys *out, qv_error *err)
-{
-    size_t bytes = a->n + b->n_spans, used = 0; /* a cut rounds up to a byte once */
-
-    for (size_t j = 0; j < b->n_spans; j++)
-        bytes += b->spans[j].bits ? qv__bitmap_bytes((size_t) b->spans[j].n) : 0;
-    QV_TRY(QV_NEW(&out->bits, bytes, err));
-    for (size_t i = 0, j = 0; i < a->n && j < b->n_spans;) {
-        const qv__key_span *x = &a->spans[i], *y = &b->spans[j];
-        uint64_t first = QV_MAX(x->first, y->first), end = QV_MIN(x->first + x->n, y->first + y->n);
-        if (first < end)
-            QV_TRY(add_part(out, y, first, end - first, out->bits, &used, err));
-        if (x->first + x->n < y->first + y->n)
-            i++;
-        else
-            j++;
-    }
-    return QV_OK;
-}
-
 /* The rows that a segment is asked for. */
-static qv_status narrow(const qv__vector_plan *plan, plan_segment *s, const qv__key_mask *asked, own_keys *cut,
+static qv_status narrow(const qv__vector_plan *plan, plan_segment *s, const qv__key_mask *asked, qv__own_keys *cut,
                         qv__key_mask *out, qv_error *err)
 {
-    const own_keys *own;
+    const qv__own_keys *own;
 
     QV_TRY(own_of(plan, s, &own, err));
     if (asked) {
-        QV_TRY(intersect(own, asked, cut, err));
+        QV_TRY(qv__own_keys_intersect(own, asked, cut, err));
         own = cut;
     }
     *out = (qv__key_mask){ own->n, own->spans };
@@ -376,7 +245,7 @@ static qv_status narrow(const qv__vector_plan *plan, plan_segment *s, const qv__
 static qv_status narrowed_of(const qv__vector_plan *plan, plan_segment *s, const qv__vector_request *request,
                              qv__narrowed **out, qv_error *err)
 {
-    own_keys cut = { 0 };
+    qv__own_keys cut = { 0 };
     qv__key_mask mask;
 
     *out = qv__narrowed_find(request->narrowing, s->opened);
@@ -397,7 +266,7 @@ static qv_status search_segment(qv__vector_plan *plan, plan_segment *s, const qv
                                 qv__candidates *candidates, qv__vector_counters *counters, qv_error *err)
 {
     qv_status st = QV_OK;
-    own_keys cut = { 0 };
+    qv__own_keys cut = { 0 };
     qv__key_mask own;
     qv__narrowed *narrowed = NULL;
     const qv__key_mask *mask = request->mask;

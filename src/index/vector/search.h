@@ -18,6 +18,19 @@ size_t qv__probes_of(const qv__probe_policy *policy, qv_metric metric, const flo
 /* Candidates per row that is wanted, when nothing was said and nothing measured. */
 size_t qv__usual_refine(const qv__vector_model *model);
 
+/* Keys as ascending spans that do not overlap. */
+typedef struct qv__own_keys {
+    qv__key_span *spans;
+    size_t n, capacity;
+    uint8_t *bits; /* that spans point to */
+} qv__own_keys;
+/* own_keys.c: keys of the live rows of covered fragments: addresses (deleted rows too), or row ids. */
+qv_status qv__own_keys_new(qv__snapshot *snapshot, const bool *covered, bool by_address, qv__own_keys **out,
+                           qv_error *err);
+/* Fills `out`, which is empty, with what the two have in common; spans of `a` have no bits. It points into the mask. */
+qv_status qv__own_keys_intersect(const qv__own_keys *a, const qv__key_mask *b, qv__own_keys *out, qv_error *err);
+void qv__own_keys_free(qv__own_keys *own);
+
 /* The first measured step that reaches the recall wanted; the best one if none does; NULL: nothing was measured. */
 const qv__tuned_step *qv__tuned_step_of(const qv__vector_tuning *tuning, qv_approx_mode mode);
 

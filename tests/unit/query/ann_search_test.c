@@ -213,6 +213,31 @@ static void estimates(void **state)
     fake_vector_index = (fake_vectors){ 0 };
 }
 
+/* A version's searches share the plan of its index until that is void. */
+static void plans_are_kept(void **state)
+{
+    qvt_rng rng = qvt_rng_seeded();
+    trial t;
+    QV_UNUSED(state);
+
+    t.s = vector_table(&rng, 4, 300, 0, false);
+    fake_vector_index = (fake_vectors){ .exists = true, .metric = QV_METRIC_L2, .uncovered = 3, .estimate = 1 };
+    choose(&rng, &t);
+    t.options = (qv_search_options) QV_SEARCH_OPTIONS_INIT;
+    t.options.vector_column = "v";
+    t.options.columns = columns;
+    t.options.n_columns = 3;
+    for (int i = 0; i < 9; i++) {
+        t.options.metric = i % 3 ? QV_METRIC_L2 : QV_METRIC_AUTO;
+        t.options.index = i % 3 == 2 ? "fake_vectors" : NULL;
+        fake_vector_index.breaks = i >= 6;
+        qv__array_unref(search(t.s, &t.queries, &t.options));
+        assert_int_equal(fake_vector_index.plans, i < 3 ? i + 1 : i < 6 ? 3 : i - 2);
+    }
+    qv__snapshot_unref(t.s);
+    fake_vector_index = (fake_vectors){ 0 };
+}
+
 /* Few probes that find too little are followed by all of them before all rows are scanned. */
 static void widened(void **state)
 {
@@ -474,9 +499,9 @@ static void lists(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_as_exact), cmocka_unit_test(estimates), cmocka_unit_test(fast_searches),
-        cmocka_unit_test(explained),     cmocka_unit_test(failures),  cmocka_unit_test(damaged),
-        cmocka_unit_test(lists),         cmocka_unit_test(widened),
+        cmocka_unit_test(same_as_exact), cmocka_unit_test(estimates), cmocka_unit_test(plans_are_kept),
+        cmocka_unit_test(fast_searches), cmocka_unit_test(explained), cmocka_unit_test(failures),
+        cmocka_unit_test(damaged),       cmocka_unit_test(lists),     cmocka_unit_test(widened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,8 @@ typedef struct fake_vectors {
     float estimate;     /* what estimates are multiplied with */
     qv_status failure;  /* of a search */
     unsigned searches;  /* counted */
+    unsigned plans;     /* counted */
+    bool breaks;        /* plans made so far are void */
     bool had_mask;      /* of the last */
     size_t had_k;
 } fake_vectors;
@@ -57,6 +59,7 @@ qv_status qv__vector_plan_new(qv__snapshot *s, int32_t field, const char *name, 
     }
     QV_TRY(QV_NEW(out, 1, err));
     (*out)->snapshot = s;
+    fake_vector_index.plans++;
     (*out)->made_of = fake_vector_index;
     for (size_t c = 0; c < s->schema->n_fields; c++) {
         const qv__field *at = &s->schema->fields[c];
@@ -89,7 +92,8 @@ bool qv__vector_plan_is_multi(const qv__vector_plan *plan) { return plan->is_mul
 bool qv__vector_plan_is_broken(const qv__vector_plan *plan)
 {
     const fake_vectors *now = &fake_vector_index, *then = &plan->made_of;
-    return !now->exists || now->metric != then->metric || now->uncovered != then->uncovered;
+    return !now->exists || (now->breaks && !then->breaks) || now->metric != then->metric ||
+           now->uncovered != then->uncovered;
 }
 
 /* The vectors of a row: their first position among the items' lists, and how many. */
