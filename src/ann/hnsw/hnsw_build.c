@@ -1,12 +1,5 @@
-/* Building a graph.
- *
- * Nodes draw their levels first, and those of higher levels go first: so every level is complete before the next one below needs it to
- * find its way, and the first node is the entry point for good.
- *
- * Nodes are added in batches. Each node of a batch looks for its neighbours in the graph as it was before the batch, on any thread; then
- * the links back are made, sorted by the node that gets them, again on any thread. Nothing depends on who was faster. A batch is small
- * beside what is there already, because its nodes do not see each other; and the order is by chance, so that neighbours
- * in the data are hardly ever in one batch. */
+/* Building a graph: nodes draw their levels, each level is linked on its own from the highest one down, and what no path reaches on level 0 is
+ * connected in the end. The first node is on every level, and the entry point. Nothing depends on which thread was faster. */
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -15,10 +8,9 @@
 #include "base/pool.h"
 #include "hnsw_build.h"
 
-enum {
-    BATCH_SHARE = 32, /* a batch is at most this part of what is there */
-    BATCH_MOST = 2048,
-};
+/* A neighbour makes another one needless when it is nearer to it than the node is by this factor, of squared distances: some links more than the
+ * heuristic alone keeps, and shorter walks (Jayaram Subramanya et al., DiskANN, 2019). Products may be negative, and have none. */
+#define SLACK 1.2f
 
 /* ------------------------------------------------------------------ threads */
 
@@ -56,7 +48,6 @@ static qv_status make_threads(qv__builder *builder, unsigned wanted, qv_error *e
     QV_TRY(QV_NEW(&builder->threads, builder->n_threads, err));
     for (unsigned i = 0; i < builder->n_threads; i++) {
         QV_TRY(qv__hnsw_scratch_new(&builder->threads[i].scratch, err));
-        QV_TRY(QV_NEW(&builder->threads[i].chosen, 2 * builder->m, err));
     }
     return QV_OK;
 }
@@ -67,7 +58,6 @@ static void free_threads(qv__builder *builder)
         qv__hnsw_scratch_free(builder->threads[i].scratch);
         qv__free(builder->threads[i].nodes);
         qv__free(builder->threads[i].distances);
-        qv__free(builder->threads[i].chosen);
     }
     qv__free(builder->threads);
 }
@@ -148,68 +138,12 @@ uint32_t qv__builder_choose(const qv__builder *builder, const qv__near *near, si
             float distances[4];
             builder->pairs(row, builder->dim, builder->rows, builder->stride, out + at, length, distances);
             for (uint32_t j = 0; j < length; j++)
-                is_nearest &= !(distances[j] < near[i].distance);
+                is_nearest &= !(distances[j] * builder->slack < near[i].distance);
         }
         if (is_nearest)
             out[n_chosen++] = near[i].node;
     }
     return n_chosen;
-}
-
-/* ------------------------------------------------------------------ adding nodes */
-
-static const uint32_t *growing_neighbours(const void *graph, unsigned level, uint32_t node, uint32_t *n)
-{
-    const uint32_t *block = qv__builder_block(graph, level, node);
-    *n = block[0];
-    return block + 1;
-}
-
-/* The level down to which a node of this rank is only passed through. */
-static unsigned level_of_rank(const qv__builder *builder, uint32_t rank)
-{
-    unsigned level = 0;
-    while (level + 1 < builder->n_levels && rank < builder->level_n[level + 1])
-        level++;
-    return level;
-}
-
-/* Chooses the neighbours of a node on all its levels, and writes its own lists. No other node knows of it yet. */
-static qv_status add_node(qv__builder *builder, qv__builder_thread *thread, size_t i, qv_error *err)
-{
-    uint32_t rank = builder->n_linked + (uint32_t) i;
-    qv__builder_row row = { builder, builder->order[rank] };
-    qv__measure measure = qv__builder_measure(&row);
-    qv__near at = { .node = builder->order[0] };
-    unsigned own = level_of_rank(builder, rank);
-
-    qv__measure_nodes(&measure, &at.node, 1, &at.distance);
-    for (unsigned level = builder->n_levels; level-- > own + 1;)
-        qv__hnsw_descend(&builder->view, level, &measure, &at);
-    for (unsigned level = own + 1; level-- > 0;) {
-        uint32_t *block = qv__builder_block(builder, level, row.node);
-        qv__beam *beam = &thread->scratch->beam;
-        QV_TRY(qv__hnsw_scratch_begin(thread->scratch, builder->n, builder->ef, err));
-        qv__hnsw_walk_level(&builder->view, level, &measure, thread->scratch, at);
-        block[0] = qv__builder_choose(builder, beam->items, beam->n, builder->m, block + 1);
-        if (beam->n > 0)
-            at = beam->items[0];
-    }
-    return builder->job ? qv__job_tick(builder->job, 1, 0, err) : QV_OK;
-}
-
-static qv_status add_nodes(qv__builder *builder, qv_error *err)
-{
-    builder->n_linked = QV_MIN(builder->n, 1); /* the first one has nobody to look for */
-    if (builder->job)
-        QV_TRY(qv__job_tick(builder->job, builder->n_linked, 0, err));
-    for (uint32_t n; builder->n_linked < builder->n; builder->n_linked += n) {
-        n = QV_MAX(1, QV_MIN(builder->n_linked / BATCH_SHARE, BATCH_MOST));
-        n = QV_MIN(n, builder->n - builder->n_linked);
-        QV_TRY(qv__builder_each(builder, n, add_node, 8, err));
-        QV_TRY(qv__builder_link(builder, builder->n_linked, n, err));
-    }
-    return QV_OK;
 }
 
 /* ------------------------------------------------------------------ the finished graph */
@@ -262,6 +196,13 @@ static qv_status check_options(size_t n, unsigned m, unsigned ef, unsigned max_l
     return QV_OK;
 }
 
+static const uint32_t *growing_neighbours(const void *graph, unsigned level, uint32_t node, uint32_t *n)
+{
+    const uint32_t *block = qv__builder_block(graph, level, node);
+    *n = block[0];
+    return block + 1;
+}
+
 static qv_status make_lists(qv__builder *builder, unsigned max_level, qv_error *err)
 {
     QV_TRY(make_order(builder, max_level, err));
@@ -296,6 +237,7 @@ qv_status qv__hnsw_build(const void *rows, size_t stride, size_t n, size_t dim, 
         .stride = stride,
         .bytes = qv__element_bytes(element, dim),
         .dim = dim,
+        .element = element,
         .m = options->m ? options->m : 20,
         .ef = options->ef_construction ? options->ef_construction : 150,
         .seed = options->seed,
@@ -305,13 +247,17 @@ qv_status qv__hnsw_build(const void *rows, size_t stride, size_t n, size_t dim, 
 
     QV_TRY(check_options(n, builder.m, builder.ef, max_level, err));
     builder.n = (uint32_t) n;
-    builder.pairs = qv__distance_pairs(metric == QV_METRIC_COSINE && is_float ? QV_METRIC_DOT : metric, element, dim);
+    builder.metric = metric == QV_METRIC_COSINE && is_float ? QV_METRIC_DOT : metric;
+    builder.is_unit = metric == QV_METRIC_COSINE;
+    builder.slack = metric == QV_METRIC_DOT ? 1 : SLACK;
+    builder.pairs = qv__distance_pairs(builder.metric, element, dim);
     if (!builder.pairs)
         return qv__fail(err, QV_INVALID, "a graph over rows of element type %d with metric %d", (int) element,
                         (int) metric);
     QV_CHECK(make_threads(&builder, options->threads, err));
     QV_CHECK(make_lists(&builder, max_level, err));
-    QV_CHECK(add_nodes(&builder, err));
+    for (unsigned level = builder.n_levels; level-- > 0;)
+        QV_CHECK(qv__builder_link_level(&builder, level, err));
     QV_CHECK(finish(&builder, err));
     *out = builder.graph;
     builder.graph = NULL;

@@ -10,15 +10,19 @@ typedef struct qv__builder_thread {
     uint32_t *nodes; /* as many as a list may be offered at once */
     float *distances;
     size_t nodes_capacity, distances_capacity;
-    uint32_t *chosen; /* 2m */
 } qv__builder_thread;
 
 /* Levels above 0 while they grow: nodes by rank, so that every level is a beginning of `order`. */
+typedef struct qv__cells qv__cells;
 typedef struct qv__builder {
     const uint8_t *rows;
     size_t stride, bytes, dim;
     uint32_t n;
+    qv__element element;
+    qv_metric metric;
     qv__pairs_fn pairs;
+    float slack;  /* of the choice of neighbours */
+    bool is_unit; /* rows of unit length: their products are distances */
     unsigned m, ef;
     uint64_t seed;
     qv__job *job;
@@ -26,7 +30,6 @@ typedef struct qv__builder {
     uint32_t *rank;                   /* the inverse */
     uint32_t level_n[QV_HNSW_LEVELS]; /* nodes that reach a level */
     unsigned n_levels;
-    uint32_t n_linked;                   /* nodes order[0, n_linked) are in the graph */
     uint32_t *lists[QV_HNSW_LEVELS - 1]; /* levels above 0: per rank 1 + m numbers, as a block */
     qv__hnsw *graph;
     qv__hnsw_view view;
@@ -36,6 +39,7 @@ typedef struct qv__builder {
     uint64_t *sorted;
     size_t n_edges, edges_capacity, sorted_capacity;
     unsigned linked_level;
+    qv__cells *cells; /* of the level that is being linked */
 } qv__builder;
 
 static inline uint32_t *qv__builder_block(const qv__builder *builder, unsigned level, uint32_t node)
@@ -55,12 +59,16 @@ typedef struct qv__builder_row {
 } qv__builder_row;
 qv__measure qv__builder_measure(const qv__builder_row *row);
 
-/* Of nodes sorted by their distance to a row, those (at most `most`) that are nearer to it than to any chosen before: neighbours in many
+/* Of nodes sorted by their distance to a row, those (at most `most`) that are nearer to it, give or take the slack, than to any chosen before: neighbours in many
  * directions instead of many in one (the heuristic of the paper's algorithm 4). Returns how many. */
 uint32_t qv__builder_choose(const qv__builder *builder, const qv__near *near, size_t n, uint32_t most, uint32_t *out);
 
-/* Makes the nodes order[first, first + n), whose own lists are written, neighbours of their neighbours. */
-qv_status qv__builder_link(qv__builder *builder, uint32_t first, uint32_t n, qv_error *err);
+/* Neighbours of all nodes of a level; the level above has them. */
+qv_status qv__builder_link_level(qv__builder *builder, unsigned level, qv_error *err);
+
+/* Makes the nodes order[places[0 .. n)] neighbours of those in their lists. */
+qv_status qv__builder_link_back(qv__builder *builder, unsigned level, const uint32_t *places, uint32_t n,
+                                qv_error *err);
 
 /* Gives every node a path from the entry point on level 0. */
 qv_status qv__builder_connect(qv__builder *builder, qv_error *err);

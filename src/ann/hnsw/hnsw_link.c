@@ -1,33 +1,37 @@
-/* Links back: the neighbours of new nodes get those as neighbours, too. Edges of a batch are sorted by who gets them, so that each list is
- * changed once, by one thread, and in an order that is the same every time. */
+/* Links back: the neighbours that nodes chose get those as neighbours, too. The edges of some thousand nodes are sorted by who gets them, so that
+ * each list is changed once, by one thread, and in an order that is the same every time. */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "hnsw_build.h"
 
-enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS };
+enum {
+    DIGIT_BITS = 11,
+    DIGITS = 1 << DIGIT_BITS,
+    NODES_AT_ONCE = 65536, /* whose edges are sorted together */
+};
 
-/* ------------------------------------------------------------------ edges of a batch */
+/* ------------------------------------------------------------------ edges */
 
 static uint32_t target_of(uint64_t edge) { return (uint32_t) (edge >> 32); }
 
-/* Those of the batch's nodes on a level. */
-static qv_status collect(qv__builder *builder, unsigned level, uint32_t first, uint32_t end, qv_error *err)
+static qv_status collect(qv__builder *builder, unsigned level, const uint32_t *places, uint32_t n, qv_error *err)
 {
-    size_t most = (size_t) (end - first) * builder->m;
+    size_t most = (size_t) n * qv__builder_room(builder, level);
 
     QV_TRY(QV_GROW(&builder->edges, &builder->edges_capacity, most, err));
     QV_TRY(QV_GROW(&builder->sorted, &builder->sorted_capacity, most, err));
     builder->n_edges = 0;
-    for (uint32_t rank = first; rank < end; rank++) {
-        const uint32_t *block = qv__builder_block(builder, level, builder->order[rank]);
-        for (uint32_t i = 0; i < block[0]; i++)
-            builder->edges[builder->n_edges++] = (uint64_t) block[1 + i] << 32 | builder->order[rank];
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t node = builder->order[places[i]];
+        const uint32_t *block = qv__builder_block(builder, level, node);
+        for (uint32_t j = 0; j < block[0]; j++)
+            builder->edges[builder->n_edges++] = (uint64_t) block[1 + j] << 32 | node;
     }
     return QV_OK;
 }
 
-/* By target, from its lowest digit to its highest; stable, so that new nodes stay in order of their rank. */
+/* By target, from its lowest digit to its highest; stable, so that who links stays in order. */
 static void sort_edges(qv__builder *builder)
 {
     for (unsigned shift = 0; builder->n > 1 && shift < 32 && (builder->n - 1) >> shift > 0; shift += DIGIT_BITS) {
@@ -52,29 +56,32 @@ static void sort_edges(qv__builder *builder)
 
 /* ------------------------------------------------------------------ one list */
 
-/* The list of a node and what it is offered are too long: the best of both are chosen anew. */
+static bool has(const uint32_t *block, uint32_t node)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < block[0]; i++)
+        found |= block[1 + i] == node;
+    return found;
+}
+
+/* The list and the `n` nodes offered to it are too long together: the best of both are chosen anew. They lie in thread->nodes, those of the list
+ * behind the others. */
 static qv_status choose_anew(qv__builder *builder, qv__builder_thread *thread, uint32_t node, uint32_t room,
-                             uint32_t *block, const uint64_t *edges, size_t n_edges, qv_error *err)
+                             uint32_t *block, size_t n, qv_error *err)
 {
     qv__builder_row row = { builder, node };
     qv__measure measure = qv__builder_measure(&row);
     qv__beam *beam = &thread->scratch->beam;
-    size_t n = block[0] + n_edges;
 
-    QV_TRY(QV_GROW(&thread->nodes, &thread->nodes_capacity, n, err));
-    QV_TRY(QV_GROW(&thread->distances, &thread->distances_capacity, n, err));
+    memcpy(thread->nodes + n, block + 1, block[0] * sizeof *block);
+    n += block[0];
     QV_TRY(qv__beam_reserve(beam, n, err));
-    memcpy(thread->nodes, block + 1, block[0] * sizeof *block);
-    for (size_t i = 0; i < n_edges; i++)
-        thread->nodes[block[0] + i] = (uint32_t) edges[i];
     for (size_t i = 0; i < n; i++)
         qv__measure_fetch(&measure, thread->nodes[i]);
     qv__measure_nodes(&measure, thread->nodes, n, thread->distances);
     for (size_t i = 0; i < n; i++)
         qv__beam_insert(beam, thread->distances[i], thread->nodes[i]);
-    uint32_t n_chosen = qv__builder_choose(builder, beam->items, beam->n, room, thread->chosen);
-    memcpy(block + 1, thread->chosen, n_chosen * sizeof *block);
-    block[0] = n_chosen;
+    block[0] = qv__builder_choose(builder, beam->items, beam->n, room, block + 1);
     return QV_OK;
 }
 
@@ -83,28 +90,30 @@ static qv_status link_target(qv__builder *builder, qv__builder_thread *thread, s
 {
     const uint64_t *edges = builder->edges + i;
     uint32_t target = target_of(edges[0]), room = qv__builder_room(builder, builder->linked_level);
-    size_t n = 1;
+    uint32_t *block = qv__builder_block(builder, builder->linked_level, target);
+    size_t n = 0, n_edges = 1;
 
     if (i > 0 && target_of(edges[-1]) == target)
         return QV_OK;
-    while (i + n < builder->n_edges && target_of(edges[n]) == target)
-        n++;
-    uint32_t *block = qv__builder_block(builder, builder->linked_level, target);
+    while (i + n_edges < builder->n_edges && target_of(edges[n_edges]) == target)
+        n_edges++;
+    QV_TRY(QV_GROW(&thread->nodes, &thread->nodes_capacity, n_edges + room, err));
+    QV_TRY(QV_GROW(&thread->distances, &thread->distances_capacity, n_edges + room, err));
+    for (size_t j = 0; j < n_edges; j++)
+        if (!has(block, (uint32_t) edges[j])) /* they may have chosen each other */
+            thread->nodes[n++] = (uint32_t) edges[j];
     if (block[0] + n > room)
-        return choose_anew(builder, thread, target, room, block, edges, n, err);
-    for (size_t j = 0; j < n; j++)
-        block[1 + block[0]++] = (uint32_t) edges[j];
+        return choose_anew(builder, thread, target, room, block, n, err);
+    memcpy(block + 1 + block[0], thread->nodes, n * sizeof *block);
+    block[0] += (uint32_t) n;
     return QV_OK;
 }
 
-qv_status qv__builder_link(qv__builder *builder, uint32_t first, uint32_t n, qv_error *err)
+qv_status qv__builder_link_back(qv__builder *builder, unsigned level, const uint32_t *places, uint32_t n, qv_error *err)
 {
-    for (unsigned level = 0; level < builder->n_levels; level++) {
-        uint32_t end = QV_MIN(first + n, builder->level_n[level]);
-        if (end <= first)
-            break;
-        builder->linked_level = level;
-        QV_TRY(collect(builder, level, first, end, err));
+    builder->linked_level = level;
+    for (uint32_t first = 0; first < n; first += NODES_AT_ONCE) {
+        QV_TRY(collect(builder, level, places + first, QV_MIN(n - first, NODES_AT_ONCE), err));
         sort_edges(builder);
         QV_TRY(qv__builder_each(builder, builder->n_edges, link_target, 256, err));
     }

@@ -266,6 +266,29 @@ static void every_metric(void **state)
     }
 }
 
+/* More rows than a node is compared with: those near to it are found in cells. A wide beam misses next to nothing. */
+static void in_cells(void **state)
+{
+    static const qv_metric metrics[] = { QV_METRIC_L2, QV_METRIC_COSINE, QV_METRIC_DOT };
+    QV_UNUSED(state);
+
+    for (size_t i = 0; i < QV_COUNT_OF(metrics); i++) {
+        make_data(MAX_ROWS, 20, metrics[i], 300 + i);
+        qv__hnsw *graph = build(8, 16, 0);
+        way narrow = plain_way(graph, 60), wide = plain_way(graph, 600);
+        check_levels(graph);
+        check_reach(graph);
+        double some = recall(&narrow, 40), most = recall(&wide, 40);
+        bool by_product = metrics[i] == QV_METRIC_DOT; /* near by product is not near: cells help less */
+        if (some < (by_product ? 0.88 : 0.97) || most < (by_product ? 0.97 : 0.99)) {
+            print_error("metric %d: recall %.4f, %.4f with a wide beam\n", (int) metrics[i], some, most);
+            fail();
+        }
+        qv__hnsw_free(graph);
+        drop_data();
+    }
+}
+
 /* Built over scalar codes, searched with them, measured exactly. */
 static void over_codes(void **state)
 {
@@ -743,14 +766,23 @@ static void failed_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_metric),     cmocka_unit_test(over_codes),
-        cmocka_unit_test(over_bits),        cmocka_unit_test(threads_do_not_matter),
-        cmocka_unit_test(there_and_back),   cmocka_unit_test(old_and_odd_lists),
-        cmocka_unit_test(corrupt_lists),    cmocka_unit_test(masks),
-        cmocka_unit_test(correlated_masks), cmocka_unit_test(walk_or_scan),
-        cmocka_unit_test(few_rows),         cmocka_unit_test(equal_rows),
-        cmocka_unit_test(many_walks),       cmocka_unit_test(refused),
-        cmocka_unit_test(cancelled),        cmocka_unit_test(failed_allocations),
+        cmocka_unit_test(every_metric),
+        cmocka_unit_test(in_cells),
+        cmocka_unit_test(over_codes),
+        cmocka_unit_test(over_bits),
+        cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(there_and_back),
+        cmocka_unit_test(old_and_odd_lists),
+        cmocka_unit_test(corrupt_lists),
+        cmocka_unit_test(masks),
+        cmocka_unit_test(correlated_masks),
+        cmocka_unit_test(walk_or_scan),
+        cmocka_unit_test(few_rows),
+        cmocka_unit_test(equal_rows),
+        cmocka_unit_test(many_walks),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(cancelled),
+        cmocka_unit_test(failed_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
