@@ -269,7 +269,77 @@ static void sift_up(float *values, uint32_t *at, size_t hole)
     at[hole] = position;
 }
 
-void qv__smallest(const float *values, size_t count, size_t n, uint32_t *positions, float *smallest)
+/* Of few values only the first in order are looked for among those that a bound lets through. The bound: values are dealt out to twice as
+ * many groups as are wanted, and of the groups' least values the n-th in order is no less than the n-th of all. */
+enum { FEW = 64, GROUPS_MOST = 2 * FEW, FOUND_MOST = 4 * FEW, SELECTED_MOST = 4096 };
+
+static float nth_of(float *values, size_t count, size_t n)
+{
+    size_t low = 0, high = count - 1;
+
+    while (low < high) { /* Hoare's selection */
+        float pivot = values[low + (high - low) / 2];
+        size_t i = low, j = high;
+        for (;; i++, j--) {
+            while (values[i] < pivot)
+                i++;
+            while (pivot < values[j])
+                j--;
+            if (i >= j)
+                break;
+            float other = values[i];
+            values[i] = values[j];
+            values[j] = other;
+        }
+        if (n <= j)
+            high = j;
+        else
+            low = j + 1;
+    }
+    return values[low];
+}
+
+static float bound_of_nth(const float *values, size_t count, size_t n)
+{
+    float least[GROUPS_MOST];
+    size_t n_groups = 2 * n;
+
+    for (size_t g = 0; g < n_groups; g++)
+        least[g] = INFINITY;
+    for (size_t at = 0; at < count; at += n_groups) {
+        size_t here = QV_MIN(n_groups, count - at);
+        for (size_t g = 0; g < here; g++)
+            least[g] = values[at + g] < least[g] ? values[at + g] : least[g];
+    }
+    return nth_of(least, n_groups, n - 1);
+}
+
+/* false: more lie within the bound than there is room for. */
+static bool smallest_few(const float *values, size_t count, size_t n, uint32_t *positions, float *smallest)
+{
+    const qv__kernels *k = qv__kernels_get();
+    uint32_t found[SELECTED_MOST];
+    float bound = bound_of_nth(values, count, n);
+    size_t n_found = bound < INFINITY ? k->select_le(values, count, bound, found) : 0;
+
+    if (n_found < n || n_found > FOUND_MOST)
+        return false;
+    for (size_t f = 0, kept = 0; f < n_found; f++) { /* inserted from behind: most stay near where they are put */
+        float value = values[found[f]];
+        if (kept == n && !(value < smallest[n - 1]))
+            continue;
+        size_t at = kept < n ? kept++ : n - 1;
+        for (; at > 0 && value < smallest[at - 1]; at--) {
+            smallest[at] = smallest[at - 1];
+            positions[at] = positions[at - 1];
+        }
+        smallest[at] = value;
+        positions[at] = found[f];
+    }
+    return true;
+}
+
+static void smallest_by_heap(const float *values, size_t count, size_t n, uint32_t *positions, float *smallest)
 {
     const qv__kernels *k = qv__kernels_get();
     uint32_t found[SELECT_BLOCK];
@@ -292,4 +362,12 @@ void qv__smallest(const float *values, size_t count, size_t n, uint32_t *positio
         smallest[left - 1] = top;
         positions[left - 1] = top_at;
     }
+}
+
+void qv__smallest(const float *values, size_t count, size_t n, uint32_t *positions, float *smallest)
+{
+    bool is_few = n > 0 && n <= FEW && count >= 8 * n && count <= SELECTED_MOST;
+
+    if (!is_few || !smallest_few(values, count, n, positions, smallest))
+        smallest_by_heap(values, count, n, positions, smallest);
 }

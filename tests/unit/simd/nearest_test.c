@@ -214,13 +214,14 @@ static void smallest_are_in_order(void **state)
     qvt_rng rng = { 10 };
     QV_UNUSED(state);
 
-    for (size_t round = 0; round < 300; round++) {
-        size_t count = 1 + qvt_rng_below(&rng, round < 20 ? 5 : 2000), n = qvt_rng_below(&rng, count + 1);
+    for (size_t round = 0; round < 400; round++) {
+        size_t count = 1 + qvt_rng_below(&rng, round < 20 ? 5 : 5000), few = round % 2 ? count / 8 : count;
+        size_t n = qvt_rng_below(&rng, few + 1);
         float *values = malloc(count * 4), *smallest = malloc((n + 1) * 4);
         uint32_t *positions = malloc((n + 1) * 4);
         bool *taken = calloc(count, 1);
         for (size_t i = 0; i < count; i++) {
-            values[i] = (float) qvt_rng_below(&rng, round % 3 ? 50 : 1000000);
+            values[i] = (float) qvt_rng_below(&rng, round % 3 ? 50 : 1000000) - 20;
             if (round % 5 == 0 && i % 3 == 0)
                 values[i] = NAN;
         }
