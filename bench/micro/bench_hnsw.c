@@ -1,7 +1,7 @@
 /* Graphs: time to build, and speed against recall over flat float32 vectors and over scalar codes whose finds are measured exactly. One
  * thread searches. Queries are rows that were left out.
  * usage: bench_hnsw [float32 matrix as .npy, or - for clusters; default -] [rows, default 100000] [m, default 16]
- *                   [ef_construction, default 150] [threads of the build, default 1] [of rows of that many dimensions; default 128] */
+ *                   [ef_construction, default 300] [threads of the build, default 1] [of rows of that many dimensions; default 128] */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,7 +212,7 @@ int main(int argc, char **argv)
     size_t n_wanted = argc > 2 ? strtoull(argv[2], NULL, 10) : 100000;
     qv__hnsw_options options = {
         .m = argc > 3 ? (unsigned) atoi(argv[3]) : 16,
-        .ef_construction = argc > 4 ? (unsigned) atoi(argv[4]) : 150,
+        .ef_construction = argc > 4 ? (unsigned) atoi(argv[4]) : 300,
         .threads = argc > 5 ? (unsigned) atoi(argv[5]) : 1,
     };
     data d;

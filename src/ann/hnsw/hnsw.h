@@ -6,7 +6,7 @@
 
 typedef struct qv__hnsw_options {
     unsigned m;               /* neighbours on upper levels; 2m on level 0. 0: 20; at least 4 */
-    unsigned ef_construction; /* 0: 150; at least m */
+    unsigned ef_construction; /* the effort: each row is compared with 32 times as many. 0: 300; at least m */
     unsigned max_level;       /* levels at most; 0: 7 */
     uint64_t seed;
     unsigned threads;
@@ -17,7 +17,7 @@ typedef struct qv__hnsw_options {
 typedef struct qv__hnsw qv__hnsw;
 
 /* Builds over n rows at `stride` bytes of an element type (rows of unit length for cosine). Deterministic for a seed at any number of
- * threads: rows are inserted in batches whose neighbours are searched in the graph as it was before the batch, and linked in order.
+ * threads: the rows of a level are linked all together, by cells of rows that lie near one another.
  * Nodes that no level-0 path reaches are linked at the end. */
 qv_status qv__hnsw_build(const void *rows, size_t stride, size_t n, size_t dim, qv__element element, qv_metric metric,
                          const qv__hnsw_options *options, qv__hnsw **out, qv_error *err);

@@ -239,7 +239,7 @@ qv_status qv__hnsw_build(const void *rows, size_t stride, size_t n, size_t dim, 
         .dim = dim,
         .element = element,
         .m = options->m ? options->m : 20,
-        .ef = options->ef_construction ? options->ef_construction : 150,
+        .ef = options->ef_construction ? options->ef_construction : 300,
         .seed = options->seed,
         .job = options->job,
     };

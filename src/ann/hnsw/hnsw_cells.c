@@ -17,8 +17,8 @@ enum {
     AT_ONCE = 512,        /* nodes they are compared with in one call */
     ROWS_OF_LEADER = 128, /* on average */
     NEAR_LEADERS = 8,     /* of each node */
-    SCANNED = 64,         /* nodes that each is compared with, times ef_construction ... */
-    KEPT = 2,             /* ... of which a half are kept to choose neighbours from */
+    SCANNED = 32,         /* nodes that each is compared with, times ef_construction ... */
+    KEPT = 4,             /* ... of which a quarter are kept to choose neighbours from */
     STEP = 4,             /* how many times the sample before it a sample is */
     LEAST_SAMPLE = 1024,
     OF_FEW = 4,     /* times as many are kept in samples and on upper levels */

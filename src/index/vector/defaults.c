@@ -9,7 +9,7 @@
 #define MOST_LISTS      65536
 #define GRAPH_LIST_ROWS ((uint64_t) 1 << 22)
 #define HNSW_M          20
-#define HNSW_EF         150
+#define HNSW_EF         300
 #define RQ_BITS         5
 #define SAMPLE_RATE     64    /* rows per centroid */
 #define FEW_ROWS        10000 /* with fewer, vectors as they are cost nothing worth saving */

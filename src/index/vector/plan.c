@@ -387,6 +387,9 @@ static void decide(query_run *run)
     run->capacity = run->is_bounded ? r->k : (size_t) r->k * refine_of(m, r);
     if (run->is_measured && !r->refine_factor && m->kind->code != QV_CODE_FLAT)
         run->capacity = QV_MAX(run->capacity, (size_t) r->k + 20);
+    if (run->is_measured && !r->refine_factor && m->kind->has_graph &&
+        r->ef) /* a walk is as wide as it is told to be */
+        run->capacity = QV_MAX(QV_MIN(run->capacity, r->ef), r->k);
     run->width = r->exact ? r->k : run->capacity;
 }
 

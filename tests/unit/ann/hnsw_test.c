@@ -255,7 +255,7 @@ static void every_metric(void **state)
 
     for (size_t i = 0; i < QV_COUNT_OF(metrics); i++) {
         make_data(3000, 24, metrics[i], 100 + i);
-        qv__hnsw *graph = build(8, 80, 0);
+        qv__hnsw *graph = build(8, 160, 0);
         way way = plain_way(graph, 100);
         check_levels(graph);
         check_reach(graph);
@@ -274,7 +274,7 @@ static void in_cells(void **state)
 
     for (size_t i = 0; i < QV_COUNT_OF(metrics); i++) {
         make_data(MAX_ROWS, 20, metrics[i], 300 + i);
-        qv__hnsw *graph = build(8, 16, 0);
+        qv__hnsw *graph = build(8, 32, 0);
         way narrow = plain_way(graph, 60), wide = plain_way(graph, 600);
         check_levels(graph);
         check_reach(graph);
@@ -293,7 +293,7 @@ static void in_cells(void **state)
 static void over_codes(void **state)
 {
     qv__exact exact = { measure, NULL, NULL };
-    qv__hnsw_options options = { .m = 8, .ef_construction = 80 };
+    qv__hnsw_options options = { .m = 8, .ef_construction = 160 };
     static uint8_t codes[MAX_ROWS * MAX_DIM];
     uint8_t *columns[1] = { codes };
     qv__quantizer *sq = NULL;
@@ -547,7 +547,7 @@ static void masks(void **state)
     QV_UNUSED(state);
 
     make_data(4000, 16, QV_METRIC_L2, 71);
-    qv__hnsw *graph = build(10, 80, 0);
+    qv__hnsw *graph = build(10, 160, 0);
     for (size_t i = 0; i < QV_COUNT_OF(shares); i++) {
         random_mask(&rng, bits, sizeof bits, shares[i]);
         way way = plain_way(graph, 60);
@@ -566,7 +566,7 @@ static void correlated_masks(void **state)
     QV_UNUSED(state);
 
     make_data(2000, 16, QV_METRIC_L2, 72);
-    qv__hnsw *graph = build(8, 60, 0);
+    qv__hnsw *graph = build(8, 120, 0);
     way way = plain_way(graph, 40);
     way.mask = &mask;
     assert_true(recall(&way, 30) >= 0.9);
