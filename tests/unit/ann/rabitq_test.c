@@ -663,6 +663,73 @@ static void exact_answers(void **state)
     assert_true(n_measured[9] < 6 * 100);
 }
 
+/* Rows [first, first + n) as a list of their own. */
+static void take_list(const data *x, size_t first, size_t n, qv__code_list *out)
+{
+    const uint8_t *plain[QV_MAX_CODE_COLUMNS];
+    uint8_t *arranged[QV_MAX_CODE_COLUMNS];
+
+    *out = (qv__code_list){ .n = n, .ids = x->ids + first };
+    for (size_t c = 0; c < x->quantizer->n_columns; c++) {
+        size_t width = x->quantizer->columns[c].width;
+        plain[c] = x->plain[c] + first * width;
+        out->columns[c] = arranged[c] = malloc(n * width);
+    }
+    x->quantizer->class->arrange(x->quantizer, plain, n, arranged);
+}
+
+/* Rows wait for more lists than a query remembers. */
+static void many_lists(void **state)
+{
+    enum { LISTS = 80, K = 12 };
+    qvt_rng rng = { 78 };
+    size_t n_missing = 0;
+    qv_error err;
+    QV_UNUSED(state);
+
+    for (unsigned bits = 1; bits <= 9; bits += 4)
+        for (size_t round = 0; round < 6; round++) {
+            data x;
+            qv__code_query *query;
+            qv__candidates candidates;
+            qv__code_list lists[LISTS];
+            qv__hit all[MOST_ROWS];
+            const qv__hit *hits;
+            make_data(&x, &rng, 96, MOST_ROWS, bits, metrics[round % 3]);
+            qv__exact exact = { measure, &x, NULL };
+            size_t n_lists = 0;
+            for (size_t first = 0, n; first < x.n; first += n) {
+                n = n_lists + 1 == LISTS ? x.n - first : QV_MIN(1 + qvt_rng_below(&rng, 12), x.n - first);
+                take_list(&x, first, n, &lists[n_lists++]);
+            }
+            assert_true(n_lists > 40);
+            QVT_OK(x.quantizer->class->query_new(x.quantizer, x.query, &query, &err));
+            QVT_OK(qv__candidates_init(&candidates, K, &exact, 0, NULL, &err));
+            for (size_t l = 0; l < n_lists; l++) {
+                x.quantizer->class->enter_list(query, x.centroid, 0, NULL);
+                x.quantizer->class->scan(query, &lists[l], &candidates);
+                if (round % 2)
+                    qv__candidates_settle(&candidates);
+            }
+            assert_int_equal(qv__candidates_finish(&candidates, &hits), K);
+            for (size_t r = 0; r < x.n; r++)
+                all[r] = (qv__hit){ (float) true_distance(&x, r), x.ids[r] };
+            qsort(all, x.n, sizeof all[0], by_rank);
+            bool is_kept[MOST_ROWS] = { false };
+            for (size_t i = 0; i < K; i++)
+                is_kept[(hits[i].id - 5) / 3] = true;
+            for (size_t i = 0; i < K; i++)
+                n_missing += !is_kept[(all[i].id - 5) / 3];
+            qv__candidates_clear(&candidates);
+            x.quantizer->class->query_free(query);
+            for (size_t l = 0; l < n_lists; l++)
+                for (size_t c = 0; c < x.quantizer->n_columns; c++)
+                    free((void *) lists[l].columns[c]);
+            free_data(&x);
+        }
+    assert_true(n_missing <= 2);
+}
+
 /* ------------------------------------------------------------------ levels */
 
 static void levels_agree(void **state)
@@ -932,6 +999,7 @@ int main(void)
         cmocka_unit_test(scans_against_estimates),
         cmocka_unit_test(tables_lose_no_row),
         cmocka_unit_test(exact_answers),
+        cmocka_unit_test(many_lists),
         cmocka_unit_test(levels_agree),
         cmocka_unit_test(old_layouts),
         cmocka_unit_test(residual_queries),
