@@ -1,5 +1,5 @@
 """What surrounds a vector search: conditions, batches, several clients, a fresh process, little memory; over the tables that ann.py made.
-usage: ann_work.py [ROWS]     (after: ann.py sift 1 [ROWS])"""
+usage: ann_work.py [ROWS]     (after: ann.py sift 1 [ROWS], and ann.py hog 1)"""
 
 import os
 import pathlib
@@ -11,6 +11,8 @@ import threading
 import time
 
 import harness
+
+os.environ.setdefault("LANCE_LOG", "error")
 
 ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
 sys.argv = ["ann.py", "sift", "1", str(ROWS)]
@@ -28,6 +30,7 @@ import quiver  # noqa: E402
 import quiver.index  # noqa: E402
 
 K = 10
+ASKED = int(os.environ.get("ANN_ASKED", "200"))  # queries under each condition
 FOLDER = ann.FOLDER
 
 
@@ -93,17 +96,23 @@ def exact_search(base, passing):
     return lambda query: ids[flat.search(query[None], K)[1][0]]
 
 
+def one_pass(search, queries):
+    """(seconds per query, what was found)"""
+    began, found = time.perf_counter(), []
+    for query in queries:
+        found.append([x for x in search(query) if x >= 0])
+        if time.perf_counter() - began > 4:
+            break
+    return (time.perf_counter() - began) / len(found), found
+
+
 def best_setting(make, settings, queries, expected, wanted):
-    """(q/s, rows found) of the fastest setting that reaches the recall; each is timed over half a second at most."""
+    """(q/s, rows found) of the fastest setting that reaches the recall; the better of two passes, of four seconds at most each."""
     best, fullest = None, 0
     for setting in settings:
         search = make(setting)
-        began, found = time.perf_counter(), []
-        for query in queries:
-            found.append([x for x in search(query) if x >= 0])
-            if time.perf_counter() - began > 4:
-                break
-        seconds = (time.perf_counter() - began) / len(found)
+        passes = [one_pass(search, queries) for _ in range(2)]
+        seconds, found = min(passes, key=lambda p: p[0])
         recall = ann.recall(found, expected[: len(found)])
         fullest = max(fullest, float(np.mean([len(f) for f in found])))
         if recall >= wanted and (best is None or seconds < best):
@@ -120,17 +129,17 @@ def filtered(base, queries):
     hnsw = FOLDER / "faiss HNSW32.faiss"
     hnsw = faiss.read_index(str(hnsw)) if hnsw.exists() else None
     cases = {
-        "1 %": ("category < 1", category < 1, queries[:200]),
-        "10 %": ("category < 10", category < 10, queries[:200]),
-        "50 %": ("category < 50", category < 50, queries[:200]),
-        "2.5 %, far from the queries": ("side >= 975", side >= 975, far[:200]),
+        "1 %": ("category < 1", category < 1, queries[:ASKED]),
+        "10 %": ("category < 10", category < 10, queries[:ASKED]),
+        "50 %": ("category < 50", category < 50, queries[:ASKED]),
+        "2.5 %, far from the queries": ("side >= 975", side >= 975, far[:ASKED]),
     }
     out = {}
     for name, (where, passing, asked) in cases.items():
         exact = exact_search(base, passing)
         expected = [exact(q) for q in asked]
         efs = [{"ef": ef} for ef in (16, 32, 64, 128, 256, 512)]
-        probes = [{"probes": n} for n in (4, 8, 16, 32, 64, 128)]
+        probes = [{"probes": n} for n in (4, 8, 16, 32, 64, 128, 512)]
         result = {}
         for kind, table in ours.items():
             settings = [{}] + ([{"ef": s["ef"]} for s in efs] if "Hnsw" in kind else [{"nprobes": s["probes"]} for s in probes])
@@ -221,33 +230,40 @@ print(len(queries) / seconds, np.mean([len(set(a) & set(b)) / 10 for a, b in zip
 """)
 
 
-def little_memory(rows=200_000, limit_mb=250):
-    """960-d vectors on disk, searched by a process under a memory limit of its control group where there is one (systemd-run or cgexec),
-    else its own memory is told and the page cache is not limited."""
-    base, queries = np.array(data.hog()[1000 : 1000 + rows]), np.array(data.hog()[:1000])
-    folder = FOLDER / "hog-little"
-    if not (folder / "t.lance").exists():
-        quiver.connect(folder).create_table("t", data.arrow_table(base)).create_index("vector", config=quiver.index.IvfRq(distance_type="l2"))
-    exact = faiss.IndexFlatL2(base.shape[1])
-    exact.add(base)
-    np.save(FOLDER / "little-q.npy", queries[:200])
-    np.save(FOLDER / "little-e.npy", exact.search(queries[:200], K)[1])
-    script = LITTLE.format(folder=str(folder), queries=str(FOLDER / "little-q.npy"), expected=str(FOLDER / "little-e.npy"))
-    group = pathlib.Path("/sys/fs/cgroup/quiver-bench")
+def limited_group(bytes_allowed):
+    """A control group with so much memory, page cache included: the file that takes its processes. OSError: none can be made."""
+    for root, limit in ((pathlib.Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"), (pathlib.Path("/sys/fs/cgroup"), "memory.max")):
+        group = root / "quiver-bench"
+        if (root / limit).exists() or limit == "memory.max":
+            group.mkdir(exist_ok=True)
+            (group / limit).write_text(str(bytes_allowed))
+            return group / "cgroup.procs"
+    raise OSError("no control group of memory")
+
+
+def little_memory(limit_mb=250):
+    """The 960-d table of ann.py (after: ann.py hog 1), whose vectors are three times the memory that the process is allowed. Its pages leave
+    the cache first: those that others have read would not count."""
+    folder = FOLDER.parent / "hog-200000"
+    if not (folder / "quiver-IvfRq" / "t.lance").exists():
+        table = quiver.connect(folder / "quiver-IvfRq").create_table("t", data.arrow_table(np.array(data.hog()[1000:])))
+        table.create_index("vector", config=quiver.index.IvfRq(distance_type="l2"))
+    np.save(FOLDER / "little-q.npy", np.array(data.hog()[:200]))
+    np.save(FOLDER / "little-e.npy", np.load(folder / "truth.npy")[:200])
+    script = LITTLE.format(folder=str(folder / "quiver-IvfRq"), queries=str(FOLDER / "little-q.npy"), expected=str(FOLDER / "little-e.npy"))
     out = {}
     for name in ("no limit", f"{limit_mb} MB"):
         command = [sys.executable, "-c", script]
         if name != "no limit":
             try:
-                group.mkdir(exist_ok=True)
-                (group / "memory.max").write_text(str(limit_mb << 20))
+                command = ["sh", "-c", f'echo $$ > {limited_group(limit_mb << 20)}; exec "$@"', "sh", *command]
             except OSError as error:
                 out[name] = {"not_measured": str(error)}
                 continue
-            command = ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh", *command]
+        harness.drop_caches(folder / "quiver-IvfRq")
         qps, recall, own = map(float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
         out[name] = {"qps": qps, "recall": recall, "own_mb": own}
-    return {"rows": rows, "dim": 960, **out}
+    return {"rows": quiver.connect(folder / "quiver-IvfRq").open_table("t").count_rows(), "dim": 960, **out}
 
 
 def main():
@@ -257,7 +273,7 @@ def main():
     result = {"rows": len(base), "filtered": filtered(base, queries)}
     ours = quiver.connect(FOLDER / "quiver-IvfRq").open_table("t")
     theirs = lancedb.connect(FOLDER / "lancedb-IvfPq").open_table("t")
-    result["batch_qps"] = batches(ours, queries)
+    result["batch_qps"] = batches(ours, queries[: 5 * ASKED])
     ask = lambda table: lambda query: table.search(query).select(["id"]).limit(K).to_list()  # noqa: E731
     result["clients_qps"] = {who: {str(n): clients(ask(table), queries, n) for n in (1, 4)} for who, table in (("quiver", ours), ("lancedb", theirs))}
     result["fresh"] = {who: fresh_process(who, FOLDER / f"{who}-{kind}", queries) for who, kind in (("quiver", "IvfRq"), ("lancedb", "IvfPq"))}

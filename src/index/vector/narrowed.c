@@ -24,7 +24,6 @@ struct qv__narrowed {
     uint8_t *bits;
     _Atomic(kept_list *) *lists;
     atomic_bool *is_empty; /* per list: known to have no rows */
-    atomic_size_t n_empty; /* of these */
 };
 
 struct qv__narrowing {
@@ -163,12 +162,6 @@ done:
     return st;
 }
 
-static void count_empty(qv__narrowed *narrowed, size_t number)
-{
-    atomic_store_explicit(&narrowed->is_empty[number], true, memory_order_relaxed);
-    atomic_fetch_add_explicit(&narrowed->n_empty, 1, memory_order_relaxed);
-}
-
 qv_status qv__narrowed_list_of(qv__narrowed *narrowed, size_t number, const qv__narrowed_list **out, qv_error *err)
 {
     _Atomic(kept_list *) *slot = &narrowed->lists[number];
@@ -176,28 +169,27 @@ qv_status qv__narrowed_list_of(qv__narrowed *narrowed, size_t number, const qv__
 
     if (!kept) {
         QV_TRY(make_list(narrowed, number, &made, err));
-        bool is_first =
-            atomic_compare_exchange_strong_explicit(slot, &kept, made, memory_order_acq_rel, memory_order_acquire);
-        if (!is_first)
+        if (made->list.n_passing == 0) /* before others can see the list */
+            atomic_store_explicit(&narrowed->is_empty[number], true, memory_order_relaxed);
+        if (atomic_compare_exchange_strong_explicit(slot, &kept, made, memory_order_acq_rel, memory_order_acquire))
+            kept = made;
+        else
             list_free(narrowed->narrowing, made); /* another thread was faster */
-        else if (made->list.n_passing == 0)
-            count_empty(narrowed, number);
-        kept = is_first ? made : kept;
     }
     *out = &kept->list;
     return QV_OK;
 }
 
-bool qv__narrowed_put_off(const qv__narrowed *narrowed, float *distances)
+size_t qv__narrowed_put_off(const qv__narrowed *narrowed, float *distances)
 {
-    size_t n = qv__vector_segment_model((qv__vector_segment *) narrowed->opened->segment)->n_lists;
+    size_t n = qv__vector_segment_model((qv__vector_segment *) narrowed->opened->segment)->n_lists, left = n;
 
-    if (atomic_load_explicit(&narrowed->n_empty, memory_order_relaxed) < n / 8)
-        return false;
     for (size_t i = 0; i < n; i++)
-        if (atomic_load_explicit(&narrowed->is_empty[i], memory_order_relaxed))
+        if (atomic_load_explicit(&narrowed->is_empty[i], memory_order_relaxed)) {
             distances[i] = INFINITY;
-    return true;
+            left--;
+        }
+    return left;
 }
 
 /* ------------------------------------------------------------------ segments */

@@ -57,8 +57,14 @@ const qv__tuned_step *qv__tuned_step_of(const qv__vector_tuning *tuning, qv_appr
 }
 
 /* Measured for 10 rows; more rows, or rows that must pass a filter, lie farther out. The volume within which k rows lie grows with k, the
- * number of cells that it touches much less. */
-static size_t scaled(uint32_t probes, double k) { return (size_t) ceil(probes * (k > 10 ? pow(k / 10, 0.3) : 1)); }
+ * number of cells that it touches much less. A search through narrowed lists begins with fewer, since it goes on where that is too little. */
+static size_t scaled(uint32_t probes, const qv__vector_request *request, double share)
+{
+    double k = (double) request->k / (request->narrowing ? 1 : share);
+    double thinned = request->narrowing ? pow(1 / share, 0.2) : 1;
+
+    return (size_t) ceil(probes * thinned * (k > 10 ? pow(k / 10, 0.3) : 1));
+}
 
 /* ------------------------------------------------------------------ the policy */
 
@@ -72,7 +78,7 @@ static bool is_widened(const qv__vector_model *model)
 qv__probe_policy qv__probe_policy_of(const qv__vector_model *model, const qv__vector_request *request)
 {
     size_t n = model->n_lists;
-    double k = (double) request->k / QV_MIN(QV_MAX(request->passing, 1e-6), 1.0);
+    double share = QV_MIN(QV_MAX(request->passing, 1e-6), 1.0), k = (double) request->k / share;
     const qv__tuned_step *step = qv__tuned_step_of(&model->tuning, request->mode);
     qv__probe_policy p = { .limit = request->max_probes ? QV_MIN(request->max_probes, n) : n };
 
@@ -80,7 +86,7 @@ qv__probe_policy qv__probe_policy_of(const qv__vector_model *model, const qv__ve
         p.least = p.most = request->min_probes;
     } else {
         const margin *m = margin_of(model->metric, k);
-        p.least = step ? QV_MAX(scaled(step->probes, k), is_widened(model) ? FEW_GRAPHS : 1) : m->least;
+        p.least = step ? QV_MAX(scaled(step->probes, request, share), is_widened(model) ? FEW_GRAPHS : 1) : m->least;
         p.most = QV_MAX(p.least, m->most);
         p.share = m->share;
         p.by_margin = !step || is_widened(model);

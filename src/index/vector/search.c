@@ -97,7 +97,9 @@ typedef struct block {
     uint32_t *lists;
     float *rank_scratch;
     size_t room;                  /* lists ranked per query */
-    size_t done[BLOCK_QUERIES];   /* lists visited, or known to have no rows */
+    size_t ranked[BLOCK_QUERIES]; /* lists that are ranked for a query; fewer than room: no others have rows */
+    size_t done[BLOCK_QUERIES];   /* of these, visited or known to have no rows */
+    size_t seen[BLOCK_QUERIES];   /* visited */
     size_t wanted[BLOCK_QUERIES]; /* that have rows */
     float kept_to[BLOCK_QUERIES]; /* how far about the last of the rows wanted lay when that was looked at */
     unsigned patience[BLOCK_QUERIES];
@@ -128,7 +130,26 @@ static const void *query_at(const search *s, size_t query)
 
 static bool is_dead(const qv__candidates *candidates) { return candidates->capacity == 0; }
 
-/* Ranks `room` lists for every query of the block. */
+static void rank_one(block *b, size_t query)
+{
+    const search *s = b->s;
+    const qv__vector_model *m = s->model;
+    const void *from = query_at(s, b->first + query);
+    uint32_t *lists = b->lists + query * b->room;
+    float *distances = b->distances + query * b->room;
+
+    b->ranked[query] = b->room;
+    if (!s->narrowed || m->element == QV_EL_BITS) {
+        qv__lists_rank(m, from, b->room, b->rank_scratch, lists, distances);
+        return;
+    }
+    qv__lists_rank(m, from, 0, b->rank_scratch, lists, distances);
+    b->ranked[query] = QV_MIN(qv__narrowed_put_off(s->narrowed, b->rank_scratch), b->room);
+    b->done[query] = b->seen[query]; /* those before it that had no rows are known by now */
+    qv__smallest(b->rank_scratch, m->n_lists, b->ranked[query], lists, distances);
+}
+
+/* Ranks `room` lists for every query of the block, or all that may have rows. */
 static qv_status rank(block *b, size_t room, qv_error *err)
 {
     const search *s = b->s;
@@ -140,15 +161,9 @@ static qv_status rank(block *b, size_t room, qv_error *err)
     QV_TRY(qv__new((void **) &b->distances, b->n, room * sizeof *b->distances, err));
     QV_TRY(qv__new((void **) &b->lists, b->n, room * sizeof *b->lists, err));
     b->room = room;
-    for (size_t i = 0; i < b->n; i++) {
-        uint32_t *lists = b->lists + i * room;
-        float *distances = b->distances + i * room;
-        if (is_dead(&s->candidates[b->first + i]))
-            continue;
-        qv__lists_rank(s->model, query_at(s, b->first + i), room, b->rank_scratch, lists, distances);
-        if (s->narrowed && s->model->element != QV_EL_BITS && qv__narrowed_put_off(s->narrowed, b->rank_scratch))
-            qv__smallest(b->rank_scratch, s->model->n_lists, room, lists, distances);
-    }
+    for (size_t i = 0; i < b->n; i++)
+        if (!is_dead(&s->candidates[b->first + i]))
+            rank_one(b, i);
     return QV_OK;
 }
 
@@ -168,7 +183,8 @@ static qv_status block_init(block *b, const search *s, size_t number, qv_error *
     if (s->model->kind->has_graph)
         QV_TRY(qv__hnsw_scratch_new(&b->scratch, err));
     QV_TRY(QV_NEW(&b->rank_scratch, s->model->n_lists, err));
-    return rank(b, s->policy.most, err);
+    return rank(b, s->narrowed ? QV_MIN(s->policy.most * 3 / 2 + LEAST_NARROWED, s->model->n_lists) : s->policy.most,
+                err); /* more are ranked where lists may turn out to be empty */
 }
 
 /* ------------------------------------------------------------------ visits */
@@ -199,12 +215,13 @@ static qv_status list_of(const search *s, size_t number, qv__code_list *list, si
 
 static qv_status add_visits(block *b, size_t query, size_t to, qv_error *err)
 {
-    for (size_t i = b->done[query]; i < to; i++) {
+    for (size_t i = b->done[query]; i < QV_MIN(to, b->ranked[query]); i++) {
         const size_t at = query * b->room + i;
         size_t n_passing;
         QV_TRY(list_of(b->s, b->lists[at], NULL, &n_passing, err));
         if (!n_passing)
             continue;
+        b->seen[query]++;
         QV_TRY(QV_GROW(&b->visits, &b->visit_capacity, b->n_visits + 1, err));
         b->visits[b->n_visits++] = (visit){ b->lists[at], (uint32_t) query, b->distances[at] };
     }
@@ -221,12 +238,19 @@ static qv_status reach(block *b, size_t query, size_t n, size_t *to, qv_error *e
     *to = n;
     if (!s->narrowed)
         return QV_OK;
-    *to = 0;
-    for (size_t found = 0; found < n && *to < s->model->n_lists; ++*to) {
-        if (*to == b->room)
+    *to = b->done[query];
+    for (size_t found = b->seen[query]; found < n;) {
+        if (*to < b->ranked[query]) {
+            QV_TRY(list_of(s, b->lists[query * b->room + *to], NULL, &n_passing, err));
+            found += n_passing > 0;
+            ++*to;
+        } else if (b->ranked[query] == b->room && b->room < s->model->n_lists) {
             QV_TRY(rank(b, QV_MIN(2 * b->room, s->model->n_lists), err));
-        QV_TRY(list_of(s, b->lists[query * b->room + *to], NULL, &n_passing, err));
-        found += n_passing > 0;
+            *to = b->done[query];
+            found = b->seen[query];
+        } else {
+            break;
+        }
     }
     return QV_OK;
 }
@@ -381,7 +405,7 @@ static bool is_restless(block *b, size_t query)
 }
 
 /* Probes are chosen for queries that come from where rows are. Those that a condition leaves may all lie far away, at about the same distance,
- * in many lists: so a query under a condition whose last third of visits brought nearer rows goes on, by half as many again. */
+ * in many lists: so a query under a condition whose second half of visits brought nearer rows goes on, by half as many again. */
 static qv_status go_on(block *b, bool *more, qv_error *err)
 {
     const search *s = b->s;
@@ -399,7 +423,7 @@ static qv_status go_on(block *b, bool *more, qv_error *err)
     return run_visits(b, err);
 }
 
-/* Two thirds of the lists wanted, then the others, and more. A third has to be some lists to tell anything. */
+/* Half of the lists wanted, then the others, and more. Half has to be some lists to tell anything. */
 static qv_status go_on_first(block *b, qv_error *err)
 {
     bool more = true;
@@ -409,7 +433,7 @@ static qv_status go_on_first(block *b, qv_error *err)
         if (is_dead(&b->s->candidates[b->first + i]))
             continue;
         b->wanted[i] = QV_MIN(QV_MAX(b->wanted[i], LEAST_NARROWED), b->s->policy.limit);
-        QV_TRY(reach(b, i, b->wanted[i] * 2 / 3, &to, err));
+        QV_TRY(reach(b, i, b->wanted[i] / 2, &to, err));
         QV_TRY(add_visits(b, i, to, err));
     }
     QV_TRY(run_visits(b, err));
@@ -435,7 +459,7 @@ static qv_status first_rounds(block *b, qv_error *err)
     for (size_t i = 0; i < b->n; i++) {
         if (is_dead(&s->candidates[b->first + i]))
             continue;
-        b->wanted[i] = qv__probes_of(&s->policy, s->model->metric, b->distances + i * b->room, b->room);
+        b->wanted[i] = qv__probes_of(&s->policy, s->model->metric, b->distances + i * b->room, b->ranked[i]);
         b->kept_to[i] = INFINITY;
         size_t n = b->n > 1 ? 1 : goes_on ? 0 : b->wanted[i]; /* one alone is in order anyway */
         QV_TRY(reach(b, i, QV_MIN(n, b->wanted[i]), &to, err));

@@ -47,8 +47,8 @@ typedef struct qv__narrowed_list {
 } qv__narrowed_list;
 qv_status qv__narrowed_list_of(qv__narrowed *narrowed, size_t number, const qv__narrowed_list **out, qv_error *err);
 
-/* Lists known to be empty become the farthest; false: they are so few that stepping over them is cheaper. */
-bool qv__narrowed_put_off(const qv__narrowed *narrowed, float *distances);
+/* Lists known to be empty become the farthest; returns how many others there are. */
+size_t qv__narrowed_put_off(const qv__narrowed *narrowed, float *distances);
 
 /* What a narrowing knows of a segment; NULL: nothing yet. */
 struct qv__open_segment;
