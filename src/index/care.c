@@ -424,6 +424,7 @@ static qv_status make_segment(extension *e, const qv__logical_index *index, cons
                                     .wanted = anew ? s->all : s->wanted,
                                     .covered = s->all,
                                     .like = s->first_old && s->opened[0] ? s->opened[0]->segment : NULL,
+                                    .as_asked = e->options->merge_segments == 0 && !anew,
                                     .old = old,
                                     .n_old = n_old,
                                     .keep = qv__keep_live,

@@ -176,7 +176,8 @@ typedef struct qv__index_order {
     const bool *covered;    /* per fragment: the entry will name it */
     const uint64_t *others; /* ids of fragments that are yet to come, named too */
     size_t n_others;
-    qv__segment *like; /* as qv__index_target has it */
+    qv__segment *like; /* as qv__index_target has it, and: */
+    bool as_asked;
     qv__segment *const *old;
     size_t n_old;
     qv__keep_fn keep;

@@ -137,6 +137,7 @@ static qv_status build(const qv__index_order *order, qv__made_index *made, qv_er
                                 .memory_limit = order->options->memory_limit_bytes,
                                 .stable_row_ids = stable,
                                 .like = order->like,
+                                .as_asked = order->as_asked,
                                 .job = order->job };
     qv__row_source rows = { order->snapshot, order->field, order->wanted, !stable || order->kind->by_address,
                             !order->kind->remaps };

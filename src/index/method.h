@@ -73,6 +73,8 @@ typedef struct qv__index_target {
     bool stable_row_ids;   /* of the table: rows are ids, or addresses for kinds by address */
     struct qv__segment
         *like; /* of the same index, will stand beside the new one: a trained model is shared; NULL: none */
+    bool
+        as_asked; /* that the rows become a segment of their own was asked for: whether they go with `like` is not in question */
     qv__job *job;
 } qv__index_target;
 

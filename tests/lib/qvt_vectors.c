@@ -163,6 +163,50 @@ done:
     return st;
 }
 
+/* Rows come query after query, with the query's number first. */
+static void read_ids(const qv__array *batch, uint32_t k, size_t *counts, int64_t *ids)
+{
+    for (int64_t i = 0; i < batch->length; i++) {
+        int64_t at = batch->offset + i;
+        size_t q = (size_t) ((const int32_t *) qv__array_values(batch->children[0]))[at];
+        assert_true(counts[q] < k);
+        ids[q * k + counts[q]++] = ((const int64_t *) qv__array_values(batch->children[1]))[at];
+    }
+}
+
+qv_status qvt_vectors_answers(qv_table *table, const qv_vectors *queries, const qv_search_options *options,
+                              int64_t *ids, qv_error *err)
+{
+    static const char *const columns[] = { "id" };
+    qv_status st = QV_OK;
+    qv_search_options all = *options;
+    size_t *counts = calloc(queries->n, sizeof *counts);
+    struct ArrowArrayStream answer;
+    qv__stream *stream = NULL;
+    qv__array *batch = NULL;
+
+    all.columns = columns;
+    all.n_columns = 1;
+    all.query_index = true;
+    assert_non_null(counts);
+    for (size_t i = 0; i < queries->n * all.k; i++)
+        ids[i] = -1;
+    QV_CHECK(qv_table_search(table, queries, &all, &answer, err));
+    QV_CHECK(qv__import_stream(&answer, &stream, err));
+    for (;;) {
+        QV_CHECK(stream->next(stream, &batch, err));
+        if (!batch)
+            break;
+        read_ids(batch, all.k, counts, ids);
+        qv__array_unref(batch);
+        batch = NULL;
+    }
+done:
+    qv__stream_free(stream);
+    free(counts);
+    return st;
+}
+
 /* Neighbours at all but the same distance may have changed places. */
 static bool is_near(const qvt_hits *right, int64_t id, float distance)
 {

@@ -24,6 +24,9 @@ typedef struct qvt_hits {
 /* One search for one query; `options` may be NULL; its columns are replaced. */
 qv_status qvt_vectors_search(qv_table *table, const float *query, size_t dim, const qv_search_options *options,
                              qvt_hits *hits, qv_error *err);
+/* The ids that each of any number of queries finds: k per query, -1 where there are fewer. */
+qv_status qvt_vectors_answers(qv_table *table, const qv_vectors *queries, const qv_search_options *options,
+                              int64_t *ids, qv_error *err);
 /* The same ids in the same order at the same distances; floats are compared with a tolerance of their own size. */
 void qvt_hits_same(const char *what, const qvt_hits *found, const qvt_hits *right);
 /* The search went through an index, by its plan. */

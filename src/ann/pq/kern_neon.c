@@ -41,17 +41,17 @@ static inline void store_bytes(uint8_t *bytes, float32x4_t v)
 enum { SIXTEENS = QV_PQ_BLOCK / 16 };
 
 /* Sums of 64 rows in 16 bits, cut at their greatest value. */
-typedef struct sums {
+typedef struct row_sums {
     uint16x8_t low[SIXTEENS], high[SIXTEENS];
-} sums;
+} row_sums;
 
-static inline void add(sums *sums, int i, uint8x16_t bytes)
+static inline void add(row_sums *sums, int i, uint8x16_t bytes)
 {
     sums->low[i] = vqaddq_u16(sums->low[i], vmovl_u8(vget_low_u8(bytes)));
     sums->high[i] = vqaddq_u16(sums->high[i], vmovl_high_u8(bytes));
 }
 
-static inline void store(const sums *sums, uint16_t *out)
+static inline void store(const row_sums *sums, uint16_t *out)
 {
     for (int i = 0; i < SIXTEENS; i++) {
         vst1q_u16(out + 16 * i, sums->low[i]);
@@ -61,7 +61,7 @@ static inline void store(const sums *sums, uint16_t *out)
 
 static void sums4(const uint8_t *tables, size_t m, qv__pq_codes codes, uint16_t *out)
 {
-    sums sums = { 0 };
+    row_sums sums = { 0 };
 
     for (size_t s = 0; s < m; s += 2) {
         const uint8_t *column = codes.bytes + s / 2 * codes.stride;
@@ -86,7 +86,7 @@ static inline uint8x16_t look_up(const uint8_t *table, uint8x16_t code)
 
 static void sums8(const uint8_t *tables, size_t m, qv__pq_codes codes, uint16_t *out)
 {
-    sums sums = { 0 };
+    row_sums sums = { 0 };
 
     for (size_t s = 0; s < m; s += 2)
         for (int i = 0; i < SIXTEENS; i++) {

@@ -30,9 +30,12 @@ qv_status qv__list_build_init(qv__list_build *build, const qv__index_target *tar
 {
     const qv__quantizer *q = model->quantizer;
 
-    *build = (qv__list_build){ .target = target, .order = order, .model = model, .n_columns = q->n_columns };
+    *build = (qv__list_build){
+        .target = target, .order = order, .model = model, .n_columns = q->n_columns, .tuning = model->tuning
+    };
     for (size_t c = 0; c < q->n_columns; c++)
         build->widths[c] = q->columns[c].width;
+    qv__owner_ref(&model->owner);
     build->keeps_rows = model->kind->has_graph && !has_graph_codes(model);
     if (build->keeps_rows)
         build->widths[build->n_columns++] = order->shape.work_bytes;
@@ -44,8 +47,8 @@ void qv__list_build_clear(qv__list_build *build)
 {
     qv__list_store_free(build->store);
     qv__tuner_free(build->tuner);
-    build->store = NULL;
-    build->tuner = NULL;
+    qv__vector_model_unref(build->model);
+    *build = (qv__list_build){ 0 };
 }
 
 /* ------------------------------------------------------------------ reading */
@@ -302,7 +305,6 @@ qv_status qv__list_build_write(qv__list_build *build, qv__index_built *out, qv_e
     qv_status st = QV_OK;
     qv__list_writer *writer = NULL;
     list_room room = { 0 };
-    qv__vector_tuning tuning = build->model->tuning;
 
     QV_CHECK(qv__list_store_seal(build->store, err));
     qv__job_stage(build->order->job, "writing", qv__list_store_rows(build->store));
@@ -311,8 +313,8 @@ qv_status qv__list_build_write(qv__list_build *build, qv__index_built *out, qv_e
     for (size_t l = 0; l < build->model->n_lists; l++)
         QV_CHECK(write_list(build, l, &room, writer, err));
     if (build->tuner)
-        QV_CHECK(qv__tuner_finish(build->tuner, &tuning, err));
-    QV_CHECK(qv__list_writer_finish(writer, &tuning, out, err));
+        QV_CHECK(qv__tuner_finish(build->tuner, &build->tuning, err));
+    QV_CHECK(qv__list_writer_finish(writer, &build->tuning, out, err));
 done:
     list_room_clear(&room);
     qv__list_writer_free(writer);

@@ -78,6 +78,9 @@ typedef struct qv__vector_sample {
 qv_status qv__sample_draw(const qv__build_order *order, qv__index_source *source, size_t wanted, qv__vector_sample *out,
                           qv_error *err);
 void qv__sample_clear(qv__vector_sample *sample);
+/* n <= sample->n rows of it, spread evenly. */
+qv_status qv__sample_pick(const qv__build_order *order, const qv__vector_sample *sample, size_t n,
+                          qv__vector_sample *out, qv_error *err);
 /* The model of an index over the source: centroids, quantizer; of one list without rows when there is no vector at all. `sample` is drawn here,
  * and the caller's. */
 qv_status qv__train(const qv__build_order *order, qv__index_source *source, qv__vector_sample *sample,
@@ -119,6 +122,7 @@ typedef struct qv__list_build {
     size_t n_columns; /* the quantizer's, and one of float rows when graphs need it */
     size_t widths[QV_STORE_COLUMNS];
     bool keeps_rows;
+    qv__vector_tuning tuning;     /* the model's, and what was measured since */
     double distance;              /* sum over the rows of what is between them and their centroids */
     struct qv__tuner *tuner;      /* NULL: nothing is measured */
     const qv__older_lists *older; /* NULL: none */
@@ -141,11 +145,11 @@ qv_status qv__older_get(const qv__list_build *build, size_t list, uint64_t *ids,
 
 /* ------------------------------------------------------------------ tuning.c: how to search what is built */
 
-/* Some rows of the sample are asked for their neighbours while the index is built. Those that are found in the lists nearest to each are the
+/* Some rows of the sample (n_queries) are asked for their neighbours while the index is built. Those that are found in the lists nearest to each are the
  * truth; what fewer lists, coarser estimates and shorter walks find of it is the recall. */
 typedef struct qv__tuner qv__tuner;
 qv_status qv__tuner_new(const qv__build_order *order, const qv__vector_model *model, const qv__vector_sample *sample,
-                        qv__tuner **out, qv_error *err);
+                        size_t n_queries, qv__tuner **out, qv_error *err);
 void qv__tuner_free(qv__tuner *tuner);
 /* Rows on their way into lists; thread-safe. */
 qv_status qv__tuner_see_rows(qv__tuner *tuner, const void *rows, const uint64_t *ids, const uint32_t *lists, size_t n,
@@ -154,5 +158,16 @@ qv_status qv__tuner_see_rows(qv__tuner *tuner, const void *rows, const uint64_t 
 qv_status qv__tuner_see_list(qv__tuner *tuner, size_t list, const uint64_t *ids, const uint8_t *const *plain, size_t n,
                              const qv__hnsw *graph, qv_error *err);
 qv_status qv__tuner_finish(qv__tuner *tuner, qv__vector_tuning *out, qv_error *err);
+
+/* ------------------------------------------------------------------ drift.c: do new rows fit the model? */
+
+/* QV_UNSUPPORTED: rows to be added, a good part of all, are found worse than those that the model was tuned for. The recall that was measured
+ * goes into `tuning`. */
+qv_status qv__drift_check_recall(const qv__build_order *order, const qv__vector_model *model,
+                                 const qv__older_lists *older, qv__index_source *added, qv__vector_tuning *tuning,
+                                 qv_error *err);
+/* QV_UNSUPPORTED: they are much farther from their centroids, or much nearer. distance: the sum of theirs. */
+qv_status qv__drift_check_loss(const qv__vector_model *model, const qv__older_lists *older, double distance,
+                               uint64_t added, qv_error *err);
 
 #endif

@@ -134,11 +134,38 @@ static qv_status take_centroids(opening *o, qv_error *err)
 }
 
 /* [[recall, probes, refine, ef], ...]; what does not look so was not measured. */
+/* The first n members, from 0 to INT32_MAX; false: they are no such numbers. */
+static bool read_numbers(const qv__jsonb_value *list, double *out, size_t n)
+{
+    qv__jsonb_children numbers;
+    qv__jsonb_value number;
+    bool is_good = qv__jsonb_children_of(list, &numbers);
+
+    for (size_t i = 0; i < n && is_good; i++)
+        is_good = qv__jsonb_next(&numbers, &number) && qv__metadata_double(&number, &out[i]) && out[i] >= 0 &&
+                  out[i] <= INT32_MAX;
+    return is_good;
+}
+
+static void read_added(const qv__file *file, qv__vector_tuning *out)
+{
+    qv__metadata_value value;
+    double v[2];
+
+    if (qv__metadata_of_file(file, QV_ADDED_KEY, &value, NULL) != QV_OK)
+        return;
+    if (read_numbers(&value.root, v, QV_COUNT_OF(v))) {
+        out->added_rows = (uint32_t) v[0];
+        out->added = (float) v[1];
+    }
+    qv__metadata_value_clear(&value);
+}
+
 static void read_tuning(const qv__file *file, qv__vector_tuning *out)
 {
     qv__metadata_value value;
-    qv__jsonb_children steps, numbers;
-    qv__jsonb_value step, number;
+    qv__jsonb_children steps;
+    qv__jsonb_value step;
     double v[4];
 
     *out = (qv__vector_tuning){ 0 };
@@ -146,10 +173,7 @@ static void read_tuning(const qv__file *file, qv__vector_tuning *out)
         return;
     bool is_good = qv__jsonb_children_of(&value.root, &steps);
     while (is_good && out->n < QV_COUNT_OF(out->steps) && qv__jsonb_next(&steps, &step)) {
-        is_good = qv__jsonb_children_of(&step, &numbers);
-        for (size_t i = 0; i < 4 && is_good; i++)
-            is_good = qv__jsonb_next(&numbers, &number) && qv__metadata_double(&number, &v[i]) && v[i] >= 0 &&
-                      v[i] <= INT32_MAX;
+        is_good = read_numbers(&step, v, QV_COUNT_OF(v));
         if (!is_good)
             break;
         out->steps[out->n].recall = (float) v[0];
@@ -174,6 +198,7 @@ static qv_status make_model(opening *o, qv_error *err)
     s->is_plain = storage.is_plain;
     p->loss = o->index_ivf.loss;
     read_tuning(s->index, &p->tuning);
+    read_added(s->index, &p->tuning);
     qv__vector_model parts = *p;
     *p = (qv__vector_model){ 0 }; /* taken */
     return qv__vector_model_new(&parts, &s->model, err);

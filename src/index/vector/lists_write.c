@@ -459,6 +459,16 @@ done:
     return st;
 }
 
+static qv_status put_added(qv__list_writer *w, const qv__vector_tuning *tuning, qv_error *err)
+{
+    char text[64];
+
+    if (!tuning || !tuning->added_rows)
+        return QV_OK;
+    snprintf(text, sizeof text, "[%" PRIu32 ",%.6g]", tuning->added_rows, (double) tuning->added);
+    return qv__file_writer_set_metadata(w->index, QV_ADDED_KEY, text, err);
+}
+
 static qv_status finish_index(qv__list_writer *w, const qv__vector_tuning *tuning, qv_error *err)
 {
     const qv__vector_model *m = w->model;
@@ -472,6 +482,7 @@ static qv_status finish_index(qv__list_writer *w, const qv__vector_tuning *tunin
     QV_TRY(qv__file_writer_set_metadata(w->index, m->kind->has_graph ? "lance:hnsw" : "lance:flat",
                                         (const char *) w->texts.data, err));
     QV_TRY(put_tuning(w, tuning, err));
+    QV_TRY(put_added(w, tuning, err));
     return qv__file_writer_finish(w->index, NULL, err);
 }
 

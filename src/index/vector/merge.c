@@ -5,9 +5,7 @@
 #include "base/alloc.h"
 #include "index/vector/build_private.h"
 
-#define MOST_GROWTH 4    /* times the lists that there are is what would be made now: then they are made */
-#define MOST_DRIFT  2    /* times the model's loss is what new rows are off their centroids */
-#define LEAST_SHARE 0.05 /* of the rows are new, for that to count */
+#define MOST_GROWTH 4 /* times the lists that there are is what would be made now: then they are made */
 
 /* ------------------------------------------------------------------ is it one model? */
 
@@ -189,22 +187,6 @@ static qv_status check_growth(const qv__build_order *order, const qv__vector_mod
                     model->n_lists, wanted);
 }
 
-/* Where the loss is known to be a mean distance, because Quiver measured it. */
-static qv_status check_drift(const qv__list_build *build, uint64_t older, qv_error *err)
-{
-    const qv__vector_model *model = build->model;
-    uint64_t added = qv__list_store_rows(build->store);
-
-    if (!model->tuning.n || model->metric == QV_METRIC_DOT || (double) added < LEAST_SHARE * (double) older)
-        return QV_OK;
-    if (build->distance <= MOST_DRIFT * model->loss * (double) added)
-        return QV_OK;
-    return qv__fail(
-        err, QV_UNSUPPORTED,
-        "new rows are %g from their centroids, and those that they were trained on %g: others are to be made",
-        build->distance / (double) added, model->loss);
-}
-
 /* ------------------------------------------------------------------ merging */
 
 /* The order that the model was made by, as far as lists go. */
@@ -235,17 +217,33 @@ static qv_status order_of_model(const qv__vector_kind *kind, const qv__vector_mo
     return QV_OK;
 }
 
-static qv_status merge(qv__list_build *build, qv__index_source *added, qv__index_built *out, qv_error *err)
+/* All segments of the model that new rows will stand in or beside. */
+static qv_status all_lists(const qv__list_build *build, qv__older_lists *out, qv_error *err)
 {
-    uint64_t older = older_total(build->older);
+    const qv__older_lists *older = build->older;
 
-    if (added) {
-        QV_TRY(check_growth(build->order, build->model, older + added->rows, err));
-        QV_TRY(qv__list_build_rows(build, added->values, added->rows, err));
-        if (!build->target->like) /* beside a larger segment its model is not in question */
-            QV_TRY(check_drift(build, older, err));
-    }
-    return qv__list_build_write(build, out, err);
+    *out = (qv__older_lists){ 0 };
+    QV_TRY(QV_NEW(&out->segments, older->n + 1, err));
+    for (; out->n < older->n; out->n++)
+        out->segments[out->n] = older->segments[out->n];
+    if (build->target->like)
+        out->segments[out->n++] = (qv__vector_segment *) build->target->like;
+    return QV_OK;
+}
+
+static qv_status add_rows(qv__list_build *build, qv__index_source *added, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__older_lists all;
+
+    QV_TRY(all_lists(build, &all, err));
+    QV_CHECK(check_growth(build->order, build->model, older_total(build->older) + added->rows, err));
+    QV_CHECK(qv__drift_check_recall(build->order, build->model, &all, added, &build->tuning, err));
+    QV_CHECK(qv__list_build_rows(build, added->values, added->rows, err));
+    QV_CHECK(qv__drift_check_loss(build->model, &all, build->distance, qv__list_store_rows(build->store), err));
+done:
+    qv__free((void *) all.segments);
+    return st;
 }
 
 qv_status qv__vector_merge(const qv__vector_kind *kind, const qv__index_target *target, qv__segment *const *old,
@@ -271,7 +269,9 @@ qv_status qv__vector_merge(const qv__vector_kind *kind, const qv__index_target *
     QV_CHECK(order_of_model(kind, model, target, added, &order, err));
     QV_CHECK(qv__list_build_init(&build, target, &order, model, err));
     build.older = &older;
-    QV_CHECK(merge(&build, added, out, err));
+    if (added)
+        QV_CHECK(add_rows(&build, added, err));
+    QV_CHECK(qv__list_build_write(&build, out, err));
 done:
     qv__list_build_clear(&build);
     qv__free((void *) older.segments);

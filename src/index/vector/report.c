@@ -88,7 +88,12 @@ qv_status qv__vector_describe(qv__segment *segment, qv__buffer *json, qv_error *
     for (size_t i = 0; i < m->n_lists; i++)
         QV_TRY(qv__buffer_printf(json, err, "%s{\"size\":%" PRIu32 "}", i ? "," : "", s->lengths[i]));
     QV_TRY(qv__buffer_printf(json, err, "],\"loss\":%.9g,\"index_file_version\":\"V3\"", m->loss));
-    return m->tuning.n ? describe_tuning(&m->tuning, json, err) : QV_OK;
+    if (m->tuning.n)
+        QV_TRY(describe_tuning(&m->tuning, json, err));
+    if (m->tuning.added_rows)
+        QV_TRY(qv__buffer_printf(json, err, ",\"added\":{\"rows\":%" PRIu32 ",\"recall\":%.4g}", m->tuning.added_rows,
+                                 (double) m->tuning.added));
+    return QV_OK;
 }
 
 /* ------------------------------------------------------------------ reading ahead */

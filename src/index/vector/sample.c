@@ -110,6 +110,11 @@ qv_status qv__sample_draw(const qv__build_order *order, qv__index_source *source
     return QV_OK;
 }
 
+static size_t spread_place(const qv__vector_sample *sample, size_t n, size_t i)
+{
+    return n <= sample->n ? (size_t) ((double) i * ((double) sample->n / (double) n)) : i % sample->n;
+}
+
 /* n rows spread over the sample; when there are fewer, it is gone through again. */
 static qv_status spread_rows(const qv__build_order *order, const qv__vector_sample *sample, size_t n, void *out,
                              qv_error *err)
@@ -118,10 +123,20 @@ static qv_status spread_rows(const qv__build_order *order, const qv__vector_samp
     uint8_t **rows = out;
 
     QV_TRY(qv__new(out, n, bytes, err));
-    for (size_t i = 0; i < n && sample->n; i++) {
-        size_t at = n <= sample->n ? (size_t) ((double) i * ((double) sample->n / (double) n)) : i % sample->n;
-        memcpy(*rows + i * bytes, sample->rows + at * bytes, bytes);
-    }
+    for (size_t i = 0; i < n && sample->n; i++)
+        memcpy(*rows + i * bytes, sample->rows + spread_place(sample, n, i) * bytes, bytes);
+    return QV_OK;
+}
+
+qv_status qv__sample_pick(const qv__build_order *order, const qv__vector_sample *sample, size_t n,
+                          qv__vector_sample *out, qv_error *err)
+{
+    qv__sample_clear(out);
+    QV_TRY(spread_rows(order, sample, n, &out->rows, err));
+    QV_TRY(QV_NEW(&out->ids, n, err));
+    for (size_t i = 0; i < n; i++)
+        out->ids[i] = sample->ids[spread_place(sample, n, i)];
+    out->n = n;
     return QV_OK;
 }
 

@@ -119,7 +119,7 @@ static qv_status make_tuner(qv__tuner *t, const qv__vector_sample *sample, qv_er
 }
 
 qv_status qv__tuner_new(const qv__build_order *order, const qv__vector_model *model, const qv__vector_sample *sample,
-                        qv__tuner **out, qv_error *err)
+                        size_t n_queries, qv__tuner **out, qv_error *err)
 {
     qv_status st = QV_OK;
     qv__tuner *t = NULL;
@@ -131,7 +131,7 @@ qv_status qv__tuner_new(const qv__build_order *order, const qv__vector_model *mo
     pthread_mutex_init(&t->lock, NULL);
     t->order = order;
     t->model = model;
-    t->n_queries = QV_TUNE_QUERIES;
+    t->n_queries = n_queries;
     t->n_words = (t->n_queries + 63) / 64;
     t->near = QV_MIN(QV_MAX(model->n_lists / NEAR_SHARE, LEAST_NEAR), model->n_lists);
     QV_CHECK(make_tuner(t, sample, err));

@@ -41,9 +41,13 @@ typedef struct qv__tuned_step {
 typedef struct qv__vector_tuning {
     uint32_t n; /* steps, by rising recall; 0: not measured */
     qv__tuned_step steps[16];
+    /* Rows that were added since and asked for their neighbours (0: none), and the recall (QV_ADDED_KEY: [rows, recall]). */
+    uint32_t added_rows;
+    float added;
 } qv__vector_tuning;
 
 #define QV_TUNING_KEY "quiver:tuning"
+#define QV_ADDED_KEY  "quiver:added"
 
 /* Immutable when made; counted. */
 typedef struct qv__vector_model {

@@ -160,7 +160,7 @@ static void test_little_memory(void **state)
     s.options.max_iterations = 4;
     s.like = build_rows(&s, QV_INDEX_IVF_FLAT, "like", &r); /* the sample depends on the memory; lists do not */
     qv__vector_segment_close(build_rows(&s, QV_INDEX_IVF_FLAT, "much", &r));
-    s.memory = 1000000;
+    s.memory = 1100000;
     qv__segment *little = build_rows(&s, QV_INDEX_IVF_FLAT, "little", &r);
     expect_same(&s, "much", "little");
     expect_files(&s, "little", 2);
@@ -709,7 +709,7 @@ static void test_cancel(void **state)
     rows_make(&r, QV_EL_F32, 16, 60000, 3);
     QVT_OK(qv_cancel_new(&cancel, &err));
     s.job.options.cancel = cancel;
-    s.memory = 1000000; /* files have been written when it is raised */
+    s.memory = 1100000; /* files have been written when it is raised */
     s.options.max_iterations = 2;
     for (int left = 0; left < 20; left += 5) {
         part all = { &r, 0, r.n };

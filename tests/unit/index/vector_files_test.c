@@ -431,7 +431,7 @@ static void test_tuning(void **state)
 {
     QV_UNUSED(state);
     qvt_rng rng = qvt_rng_seeded();
-    const qv__vector_tuning tuning = { 2, { { 0.91f, 3, 4, 0 }, { 0.97f, 4, 10, 55 } } };
+    const qv__vector_tuning tuning = { 2, { { 0.91f, 3, 4, 0 }, { 0.97f, 4, 10, 55 } }, 500, 0.96f };
     made m;
     qv__store *folder;
     qv__index_built built = { 0 };
@@ -450,6 +450,8 @@ static void test_tuning(void **state)
         assert_int_equal(read->steps[i].refine, tuning.steps[i].refine);
         assert_int_equal(read->steps[i].ef, tuning.steps[i].ef);
     }
+    assert_int_equal(read->added_rows, 500);
+    assert_true(fabsf(read->added - 0.96f) < 1e-5f);
     qv__vector_segment_close(opened);
     qv__buffer_free(&built.details);
     qv__store_unref(folder);

@@ -8,6 +8,8 @@ static const qv_index_kind kinds[] = { QV_INDEX_IVF_FLAT,   QV_INDEX_IVF_SQ,    
                                        QV_INDEX_IVF_RQ,     QV_INDEX_IVF_HNSW_FLAT, QV_INDEX_IVF_HNSW_SQ,
                                        QV_INDEX_IVF_HNSW_PQ };
 
+static uint64_t fail_at = UINT64_MAX; /* the allocation of a merge that fails */
+
 static qv_status try_merge(scene *s, const char *name, qv__segment *const *old, size_t n_old, part *added,
                            qv__keep_fn keep, qv__segment **out, qv_error *error)
 {
@@ -19,7 +21,9 @@ static qv_status try_merge(scene *s, const char *name, qv__segment *const *old, 
     qv__buffer_init(&built.details, 4096);
     if (added)
         source = part_source(added);
+    qv__alloc_fail_at(fail_at);
     qv_status st = qv__vector_merge(kind, &target, old, n_old, added ? &source : NULL, keep, NULL, &built, error);
+    qv__alloc_fail_at(UINT64_MAX);
     qv__stream_free(source.values);
     if (st == QV_OK)
         *out = open_built(s, target.folder, &built, added ? added->rows->type : NULL);
@@ -220,6 +224,53 @@ static void test_anew(void **state)
     scene_close(&s);
 }
 
+/* Enough new rows to ask some of them for their neighbours: how well these are found decides, and is kept. */
+static void drift_of_kind(qv_index_kind kind)
+{
+    scene s;
+    rows near, far;
+    qv__segment *old, *out;
+
+    scene_open(&s);
+    s.options.num_partitions = 40;
+    rows_make(&near, QV_EL_F32, 8, 4000, 98);
+    rows_make(&far, QV_EL_F32, 8, 1000, 99); /* around other centres */
+    part trained = { &near, 0, 3000 }, alike = { &near, 3000, 1000 }, drifted = { &far, 0, 1000 };
+    old = build_part(&s, kind, "trained", &trained);
+    assert_int_equal(qv__vector_segment_model((qv__vector_segment *) old)->tuning.added_rows, 0);
+    QVT_OK(try_merge(&s, "alike", &old, 1, &alike, NULL, &out, &err));
+    const qv__vector_tuning *tuning = &qv__vector_segment_model((qv__vector_segment *) out)->tuning;
+    assert_int_equal(tuning->added_rows, 1000);
+    assert_true(tuning->added > 0.95F && tuning->added <= 1);
+    qv__vector_segment_close(out);
+    qv_status st = QV_NOMEM;
+    for (uint64_t n = 0; st == QV_NOMEM; n += 1 + n / 8) { /* failures of its memory come through */
+        fail_at = n;
+        st = try_merge(&s, "drifted", &old, 1, &drifted, NULL, &out, &err);
+    }
+    fail_at = UINT64_MAX;
+    assert_int_equal(st, QV_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "new rows are found with a recall of"));
+    s.like = old; /* a segment beside another one is under the same model */
+    qv__index_built built;
+    QVT_FAILS(try_build(&s, kind, "beside", &drifted, &built, &err), QV_UNSUPPORTED, "new rows are found with");
+    out = build_part(&s, kind, "beside alike", &alike);
+    qv__vector_segment_close(out);
+    qv__vector_segment_close(old);
+    rows_clear(&far);
+    rows_clear(&near);
+    scene_close(&s);
+}
+
+static void test_drift(void **state)
+{
+    QV_UNUSED(state);
+    drift_of_kind(QV_INDEX_IVF_FLAT);
+    drift_of_kind(QV_INDEX_IVF_PQ);
+    drift_of_kind(QV_INDEX_IVF_SQ);
+    drift_of_kind(QV_INDEX_IVF_RQ);
+}
+
 /* Lists that were asked for stay as long as they were: more of them are made when there are many more rows. */
 static void test_density(void **state)
 {
@@ -246,7 +297,8 @@ static void test_density(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_kinds), cmocka_unit_test(test_remap_keeps_graphs),
-                                        cmocka_unit_test(test_anew), cmocka_unit_test(test_density) };
+                                        cmocka_unit_test(test_anew), cmocka_unit_test(test_drift),
+                                        cmocka_unit_test(test_density) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
