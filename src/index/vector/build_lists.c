@@ -5,6 +5,7 @@
 #include "index/vector/build_private.h"
 
 #define CHUNK_ROWS  16384
+#define CHUNK_BYTES ((size_t) 8 << 20)
 #define BLOCK_BYTES ((size_t) 512 << 10)
 #define MOST_BLOCK  1024
 #define LEAST_BLOCK 64
@@ -189,16 +190,27 @@ static qv_status put_chunk(pass *p, qv_error *err)
     return QV_OK;
 }
 
+/* Vectors that are worked on together: enough for many threads, and a small part of the memory. */
+static size_t chunk_rows(const qv__list_build *build)
+{
+    size_t bytes = (size_t) QV_MIN(CHUNK_BYTES, build->order->memory / 8), width = build->order->shape.work_bytes;
+
+    for (size_t c = 0; c < build->n_columns; c++)
+        width += build->widths[c];
+    return QV_MAX(QV_MIN(bytes / width, CHUNK_ROWS), LEAST_BLOCK);
+}
+
 qv_status qv__list_build_rows(qv__list_build *build, qv__stream *values, uint64_t rows, qv_error *err)
 {
     qv_status st = QV_OK;
     const qv__vector_shape *shape = &build->order->shape;
+    size_t wanted = chunk_rows(build);
     pass p = { .build = build };
 
     p.block = QV_MAX(QV_MIN(BLOCK_BYTES / shape->work_bytes, MOST_BLOCK), LEAST_BLOCK);
     qv__job_stage(build->order->job, "assigning", rows);
     for (;;) {
-        QV_CHECK(qv__chunk_next(&p.chunk, values, shape, CHUNK_ROWS, err));
+        QV_CHECK(qv__chunk_next(&p.chunk, values, shape, wanted, err));
         if (!p.chunk.rows)
             break;
         QV_CHECK(make_room(&p, err));

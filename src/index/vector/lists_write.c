@@ -9,7 +9,7 @@
 
 #define MOST_BYTES ((size_t) 1 << 42)
 #define PAGE_BYTES \
-    ((size_t) 8 << 20) /* gathered before pages are cut: large enough to be read at once, small enough to be held */
+    ((size_t) 4 << 20) /* of lists gathered before pages are cut: enough to be read at once, few enough to be held */
 #define MOST_TEXT    ((size_t) 1 << 30)
 #define NODE_ROWS    ((uint32_t) 1 << 20) /* nodes of a graph in a batch: their neighbours are counted by 32 bits */
 #define GRAPH_LEVELS 7                    /* as the reference writes; graphs with more say so */
@@ -246,6 +246,15 @@ static size_t gathered_bytes(const qv__list_writer *w)
     return bytes;
 }
 
+static size_t row_bytes(const qv__quantizer *q)
+{
+    size_t bytes = sizeof(uint64_t);
+
+    for (size_t i = 0; i < q->n_columns; i++)
+        bytes += q->columns[i].width;
+    return bytes;
+}
+
 static qv_status gather(qv__list_writer *w, const uint64_t *ids, const uint8_t *const *plain, size_t n, qv_error *err)
 {
     const qv__quantizer *q = w->model->quantizer;
@@ -401,11 +410,10 @@ qv_status qv__list_writer_add(qv__list_writer *writer, const uint64_t *ids, cons
     assert(writer->n_lists < writer->model->n_lists);
     if (n > UINT32_MAX)
         return qv__fail(err, QV_LIMIT, "a list of %zu rows is too large", n);
-    if (n) {
+    if (gathered_bytes(writer) + n * row_bytes(writer->model->quantizer) > PAGE_BYTES)
+        QV_TRY(flush(writer, err));
+    if (n)
         QV_TRY(gather(writer, ids, plain, n, err));
-        if (gathered_bytes(writer) >= PAGE_BYTES)
-            QV_TRY(flush(writer, err));
-    }
     QV_TRY(add_graph(writer, n ? graph : NULL, err));
     writer->offsets[writer->n_lists] = writer->rows;
     writer->lengths[writer->n_lists++] = (uint32_t) n;

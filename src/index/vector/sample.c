@@ -1,6 +1,7 @@
 /* Training: a sample of the rows is drawn, its centroids are the lists, and the quantizer learns from what is left between rows and
  * centroids. */
 #include <inttypes.h>
+#include <math.h>
 
 #include "base/alloc.h"
 #include "index/vector/build_private.h"
@@ -27,16 +28,32 @@ typedef struct draw {
     uint32_t *which;
     size_t which_capacity;
     qv__vector_sample *sample;
-    size_t rows_capacity, ids_capacity, most;
+    size_t capacity, most;
     uint64_t rows; /* of the source */
 } draw;
 
+/* Rows are most of what a build holds: there is room for as many as are expected, and not for twice as many. */
+static qv_status reserve_rows(draw *d, size_t n, qv_error *err)
+{
+    size_t bytes = d->order->shape.work_bytes, wanted = QV_MAX(n, d->capacity + d->capacity / 4);
+
+    if (n <= d->capacity)
+        return QV_OK;
+    uint8_t *rows = qv__realloc(d->sample->rows, wanted, bytes);
+    if (!rows)
+        return qv__fail_nomem(err, wanted * bytes);
+    d->sample->rows = rows;
+    uint64_t *ids = qv__realloc(d->sample->ids, wanted, sizeof *ids);
+    if (!ids)
+        return qv__fail_nomem(err, wanted * sizeof *ids);
+    d->sample->ids = ids;
+    d->capacity = wanted;
+    return QV_OK;
+}
+
 static qv_status reserve(draw *d, size_t n, qv_error *err)
 {
-    size_t bytes = d->order->shape.work_bytes;
-
-    QV_TRY(qv__grow((void **) &d->sample->rows, &d->rows_capacity, d->sample->n + n, bytes, err));
-    QV_TRY(QV_GROW(&d->sample->ids, &d->ids_capacity, d->sample->n + n, err));
+    QV_TRY(reserve_rows(d, d->sample->n + n, err));
     return QV_GROW(&d->which, &d->which_capacity, n, err);
 }
 
@@ -105,7 +122,8 @@ qv_status qv__sample_draw(const qv__build_order *order, qv__index_source *source
     wanted = QV_MIN(wanted, most);
     if (vectors && 1.1 * (double) wanted < per_row * (double) rows)
         rows = (uint64_t) ((double) wanted * (per_row < 1 ? 1.1 : 1.0) / per_row) + 1;
-    QV_TRY(draw_rows(order, source, rows, most, wanted + wanted / 8, out, &drawn, err));
+    size_t expected = (size_t) QV_MIN((double) wanted + (double) wanted / 8, ceil(per_row * (double) rows));
+    QV_TRY(draw_rows(order, source, rows, most, expected, out, &drawn, err));
     out->vectors = out->is_whole ? out->n : QV_MAX(vectors, out->n);
     return QV_OK;
 }
@@ -234,6 +252,9 @@ static qv_status train_sq(const qv__build_order *order, const qv__vector_sample 
 
     if (!sample->n)
         return qv__sq_new(order->shape.dim, 0, 0, order->metric, &parts->quantizer, err);
+    if (n == sample->n)
+        return qv__sq_train((const float *) (const void *) sample->rows, n, order->shape.dim, 0, order->metric,
+                            &parts->quantizer, err);
     QV_TRY(spread_rows(order, sample, n, &rows, err));
     qv_status st = qv__sq_train(rows, n, order->shape.dim, QV_SQ_BEST_SHARE, order->metric, &parts->quantizer, err);
     qv__free(rows);

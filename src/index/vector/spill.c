@@ -8,9 +8,10 @@
 #include "base/log.h"
 #include "index/vector/build_private.h"
 
-#define BLOCK_BITS  14
-#define BLOCK_ROWS  ((size_t) 1 << BLOCK_BITS)
-#define LEAST_BYTES ((uint64_t) 1 << 20)
+#define MOST_BITS    14                   /* of a row's place in its block */
+#define LEAST_BLOCKS 4                    /* in memory: they are filled one after the other, ... */
+#define BLOCK_BYTES  ((uint64_t) 1 << 20) /* ... and the last one only in part */
+#define LEAST_BYTES  ((uint64_t) 1 << 20)
 
 typedef struct block {
     uint32_t *lists;
@@ -28,7 +29,8 @@ struct qv__list_store {
     qv__store *folder;
     size_t n_lists, n_columns, widths[QV_STORE_COLUMNS], row_bytes; /* of a row in a file */
     size_t most_rows;                                               /* of a run */
-    uint64_t *lengths;                                              /* of the lists, in all */
+    unsigned block_bits;
+    uint64_t *lengths; /* of the lists, in all */
     uint64_t n_rows;
     /* the run in memory */
     block *blocks;
@@ -39,6 +41,8 @@ struct qv__list_store {
     spilled *runs;
     size_t n_runs, runs_capacity;
 };
+
+static inline size_t block_rows(const qv__list_store *store) { return (size_t) 1 << store->block_bits; }
 
 static void run_name(size_t number, char name[40]) { snprintf(name, 40, "rows_%zu.tmp", number); }
 
@@ -82,6 +86,18 @@ void qv__list_store_free(qv__list_store *store)
     qv__free(store);
 }
 
+/* How many rows a block has, and a run. A list and a place in the order are held besides what a file holds. */
+static void choose_blocks(qv__list_store *store, uint64_t memory)
+{
+    uint64_t rows = memory / (store->row_bytes + 2 * sizeof(uint32_t));
+
+    rows = QV_MIN(rows, UINT32_MAX >> 1);
+    uint64_t most = QV_MIN(rows / LEAST_BLOCKS, BLOCK_BYTES / store->row_bytes);
+    for (store->block_bits = MOST_BITS; store->block_bits && most >> store->block_bits == 0;)
+        store->block_bits--;
+    store->most_rows = (size_t) QV_MAX(rows >> store->block_bits, 1) << store->block_bits;
+}
+
 qv_status qv__list_store_new(const qv__index_target *target, size_t n_lists, const size_t *widths, size_t n_columns,
                              uint64_t memory, qv__list_store **out, qv_error *err)
 {
@@ -95,10 +111,7 @@ qv_status qv__list_store_new(const qv__index_target *target, size_t n_lists, con
     store->row_bytes = sizeof(uint64_t);
     for (size_t c = 0; c < n_columns; c++)
         store->row_bytes += store->widths[c] = widths[c];
-    /* a list and a place in the order, besides what a file holds */
-    store->most_rows = (size_t) QV_MIN(QV_MAX(memory, LEAST_BYTES) / (store->row_bytes + 2 * sizeof(uint32_t)),
-                                       UINT32_MAX - BLOCK_ROWS);
-    store->most_rows = QV_MAX(store->most_rows >> BLOCK_BITS, 1) << BLOCK_BITS;
+    choose_blocks(store, QV_MAX(memory, LEAST_BYTES));
     QV_CHECK(QV_NEW(&store->lengths, n_lists, err));
     QV_CHECK(QV_NEW(&store->starts, n_lists + 1, err));
     *out = store;
@@ -122,10 +135,10 @@ static qv_status add_block(qv__list_store *store, qv_error *err)
     block b = { 0 };
 
     QV_CHECK(QV_GROW(&store->blocks, &store->blocks_capacity, store->n_blocks + 1, err));
-    QV_CHECK(take((uint8_t **) &b.lists, BLOCK_ROWS, sizeof *b.lists, err));
-    QV_CHECK(take((uint8_t **) &b.ids, BLOCK_ROWS, sizeof *b.ids, err));
+    QV_CHECK(take((uint8_t **) &b.lists, block_rows(store), sizeof *b.lists, err));
+    QV_CHECK(take((uint8_t **) &b.ids, block_rows(store), sizeof *b.ids, err));
     for (size_t c = 0; c < store->n_columns; c++)
-        QV_CHECK(take(&b.columns[c], BLOCK_ROWS, store->widths[c], err));
+        QV_CHECK(take(&b.columns[c], block_rows(store), store->widths[c], err));
     store->blocks[store->n_blocks++] = b;
     b = (block){ 0 };
 done:
@@ -139,11 +152,12 @@ static qv_status sort_run(qv__list_store *store, qv_error *err)
     QV_TRY(QV_GROW(&store->order, &store->order_capacity, store->n, err));
     memset(store->starts, 0, (store->n_lists + 1) * sizeof *store->starts);
     for (size_t i = 0; i < store->n; i++)
-        store->starts[store->blocks[i >> BLOCK_BITS].lists[i & (BLOCK_ROWS - 1)] + 1]++;
+        store->starts[store->blocks[i >> store->block_bits].lists[i & (block_rows(store) - 1)] + 1]++;
     for (size_t l = 0; l < store->n_lists; l++)
         store->starts[l + 1] += store->starts[l];
     for (size_t i = 0; i < store->n; i++) /* starts[l] ends as the start of l + 1 */
-        store->order[store->starts[store->blocks[i >> BLOCK_BITS].lists[i & (BLOCK_ROWS - 1)]]++] = (uint32_t) i;
+        store->order[store->starts[store->blocks[i >> store->block_bits].lists[i & (block_rows(store) - 1)]]++] =
+            (uint32_t) i;
     memmove(store->starts + 1, store->starts, store->n_lists * sizeof *store->starts);
     store->starts[0] = 0;
     return QV_OK;
@@ -153,7 +167,7 @@ static qv_status sort_run(qv__list_store *store, qv_error *err)
 static void copy_ids(const qv__list_store *store, const uint32_t *order, size_t n, uint64_t *out)
 {
     for (size_t i = 0; i < n; i++)
-        out[i] = store->blocks[order[i] >> BLOCK_BITS].ids[order[i] & (BLOCK_ROWS - 1)];
+        out[i] = store->blocks[order[i] >> store->block_bits].ids[order[i] & (block_rows(store) - 1)];
 }
 
 static void copy_column(const qv__list_store *store, size_t c, const uint32_t *order, size_t n, uint8_t *out)
@@ -161,7 +175,9 @@ static void copy_column(const qv__list_store *store, size_t c, const uint32_t *o
     size_t width = store->widths[c];
 
     for (size_t i = 0; i < n; i++, out += width)
-        memcpy(out, store->blocks[order[i] >> BLOCK_BITS].columns[c] + (order[i] & (BLOCK_ROWS - 1)) * width, width);
+        memcpy(out,
+               store->blocks[order[i] >> store->block_bits].columns[c] + (order[i] & (block_rows(store) - 1)) * width,
+               width);
 }
 
 static qv_status write_list(const qv__list_store *store, size_t list, qv__upload *upload, uint8_t *room, qv_error *err)
@@ -169,14 +185,14 @@ static qv_status write_list(const qv__list_store *store, size_t list, qv__upload
     const uint32_t *order = store->order + store->starts[list];
     size_t n = (size_t) (store->starts[list + 1] - store->starts[list]);
 
-    for (size_t at = 0; at < n; at += BLOCK_ROWS) {
-        size_t some = QV_MIN(n - at, BLOCK_ROWS);
+    for (size_t at = 0; at < n; at += block_rows(store)) {
+        size_t some = QV_MIN(n - at, block_rows(store));
         copy_ids(store, order + at, some, (uint64_t *) (void *) room);
         QV_TRY(qv__upload_write(upload, room, some * sizeof(uint64_t), err));
     }
     for (size_t c = 0; c < store->n_columns; c++)
-        for (size_t at = 0; at < n; at += BLOCK_ROWS) {
-            size_t some = QV_MIN(n - at, BLOCK_ROWS);
+        for (size_t at = 0; at < n; at += block_rows(store)) {
+            size_t some = QV_MIN(n - at, block_rows(store));
             copy_column(store, c, order + at, some, room);
             QV_TRY(qv__upload_write(upload, room, some * store->widths[c], err));
         }
@@ -192,7 +208,7 @@ static qv_status write_run(qv__list_store *store, const char *name, qv_error *er
 
     for (size_t c = 0; c < store->n_columns; c++)
         width = QV_MAX(width, store->widths[c]);
-    QV_CHECK(take(&room, BLOCK_ROWS, width, err));
+    QV_CHECK(take(&room, block_rows(store), width, err));
     QV_CHECK(qv__upload_begin(store->folder, name, &upload, err));
     for (size_t l = 0; l < store->n_lists; l++)
         QV_CHECK(write_list(store, l, upload, room, err));
@@ -231,7 +247,8 @@ qv_status qv__list_store_put(qv__list_store *store, const uint32_t *lists, const
     for (size_t at = 0; at < n;) {
         if (store->n == store->most_rows)
             QV_TRY(spill(store, err));
-        size_t b = store->n >> BLOCK_BITS, in = store->n & (BLOCK_ROWS - 1), some = QV_MIN(n - at, BLOCK_ROWS - in);
+        size_t b = store->n >> store->block_bits, in = store->n & (block_rows(store) - 1),
+               some = QV_MIN(n - at, block_rows(store) - in);
         if (b == store->n_blocks)
             QV_TRY(add_block(store, err));
         block *to = &store->blocks[b];
