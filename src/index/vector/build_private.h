@@ -100,7 +100,7 @@ qv_status qv__list_store_put(qv__list_store *store, const uint32_t *lists, const
 qv_status qv__list_store_seal(qv__list_store *store, qv_error *err); /* no more is put; then: */
 uint64_t qv__list_store_rows(const qv__list_store *store);
 size_t qv__list_store_list_rows(const qv__list_store *store, size_t list);
-/* Copies a list to ids and columns. */
+/* Copies a list to ids and columns. Lists are got in their order, each once. */
 qv_status qv__list_store_get(qv__list_store *store, size_t list, uint64_t *ids, uint8_t *const *columns, qv_error *err);
 
 /* ------------------------------------------------------------------ build_lists.c: from vectors to lists */

@@ -267,15 +267,21 @@ qv_status qv__list_store_put(qv__list_store *store, const uint32_t *lists, const
 
 /* ------------------------------------------------------------------ getting */
 
+/* The memory is for the lists now. */
+static void free_blocks(qv__list_store *store)
+{
+    for (size_t i = 0; i < store->n_blocks; i++)
+        free_block(&store->blocks[i]);
+    store->n_blocks = 0;
+}
+
 qv_status qv__list_store_seal(qv__list_store *store, qv_error *err)
 {
     if (!store->n_runs)
         return sort_run(store, err);
     if (store->n)
         QV_TRY(spill(store, err));
-    for (size_t i = 0; i < store->n_blocks; i++) /* the memory is for the lists now */
-        free_block(&store->blocks[i]);
-    store->n_blocks = 0;
+    free_blocks(store);
     return QV_OK;
 }
 
@@ -316,5 +322,7 @@ qv_status qv__list_store_get(qv__list_store *store, size_t list, uint64_t *ids, 
     copy_ids(store, order, n, ids + at);
     for (size_t c = 0; c < store->n_columns; c++)
         copy_column(store, c, order, n, columns[c] + at * store->widths[c]);
+    if (list + 1 == store->n_lists)
+        free_blocks(store);
     return QV_OK;
 }
