@@ -294,6 +294,17 @@ static void narrow(const qv__cells *cells, uint32_t other, uint32_t most, uint32
     *end = *from + most;
 }
 
+/* Where rows are equal by the thousand, every other one is as near as those that were found. */
+static bool found_equals(const qv__builder *builder, const scan *s, size_t n)
+{
+    if (builder->metric == QV_METRIC_DOT)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (s->topks[i].n < s->topks[i].k || s->topks[i].heap[0].distance > 0)
+            return false;
+    return true;
+}
+
 static qv_status scan_cells(qv__builder *builder, const qv__distance *distance, size_t block, size_t n, scan *s,
                             qv_error *err)
 {
@@ -307,7 +318,7 @@ static qv_status scan_cells(qv__builder *builder, const qv__distance *distance, 
     QV_TRY(scan_members(builder, distance, SIZE_MAX, first, first + (uint32_t) n, s, err));
     QV_TRY(compare(builder, distance, s, err));
     vote(cells, first, n, s);
-    for (size_t i = 0; i < s->n_voted && s->n_scanned < cells->most; i++) {
+    for (size_t i = 0; i < s->n_voted && s->n_scanned < cells->most && !found_equals(builder, s, n); i++) {
         uint32_t leader = s->voted[i].leader, from = cells->starts[leader], end = cells->starts[leader + 1];
         narrow(cells, own, (uint32_t) (cells->most - s->n_scanned), &from, &end);
         QV_TRY(scan_members(builder, distance, block, from, end, s, err));

@@ -26,6 +26,8 @@ void qv__graphs_close(qv__vector_segment *segment)
         kept_graph_free(atomic_load_explicit(&segment->graphs[i], memory_order_relaxed));
     for (size_t i = 0; segment->places && i < segment->model->n_lists; i++)
         qv__free(segment->places[i].level_offsets);
+    for (size_t i = 0; i < QV_SPARE_SCRATCHES; i++)
+        qv__hnsw_scratch_free(atomic_load_explicit(&segment->spare[i], memory_order_relaxed));
     qv__free(segment->places);
     qv__free(segment->graphs);
     qv__column_free(segment->nodes);
@@ -324,4 +326,21 @@ qv_status qv__vector_segment_graph(qv__vector_segment *segment, size_t list, con
     *graph = kept->graph;
     *plain = kept->plain;
     return QV_OK;
+}
+
+/* ------------------------------------------------------------------ scratch */
+
+qv_status qv__vector_segment_take_scratch(qv__vector_segment *segment, qv__hnsw_scratch **out, qv_error *err)
+{
+    for (size_t i = 0; i < QV_SPARE_SCRATCHES; i++)
+        if ((*out = atomic_exchange_explicit(&segment->spare[i], NULL, memory_order_acquire)) != NULL)
+            return QV_OK;
+    return qv__hnsw_scratch_new(out, err);
+}
+
+void qv__vector_segment_give_scratch(qv__vector_segment *segment, qv__hnsw_scratch *scratch)
+{
+    for (size_t i = 0; scratch && i < QV_SPARE_SCRATCHES; i++)
+        scratch = atomic_exchange_explicit(&segment->spare[i], scratch, memory_order_acq_rel);
+    qv__hnsw_scratch_free(scratch);
 }

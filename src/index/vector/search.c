@@ -113,7 +113,7 @@ static void block_clear(block *b)
     for (size_t i = 0; i < b->n; i++)
         if (b->queries[i])
             b->s->model->quantizer->class->query_free(b->queries[i]);
-    qv__hnsw_scratch_free(b->scratch);
+    qv__vector_segment_give_scratch(b->s->segment, b->scratch);
     qv__free(b->distances);
     qv__free(b->lists);
     qv__free(b->rank_scratch);
@@ -181,7 +181,7 @@ static qv_status block_init(block *b, const search *s, size_t number, qv_error *
             qv__rabitq_set_fast(b->queries[b->n], s->request->mode == QV_APPROX_FAST);
     }
     if (s->model->kind->has_graph)
-        QV_TRY(qv__hnsw_scratch_new(&b->scratch, err));
+        QV_TRY(qv__vector_segment_take_scratch(s->segment, &b->scratch, err));
     QV_TRY(QV_NEW(&b->rank_scratch, s->model->n_lists, err));
     return rank(b, s->narrowed ? QV_MIN(s->policy.most * 3 / 2 + LEAST_NARROWED, s->model->n_lists) : s->policy.most,
                 err); /* more are ranked where lists may turn out to be empty */

@@ -28,6 +28,8 @@ typedef struct qv__graph_place {
     uint64_t *level_offsets; /* n_levels + 1; NULL: to be told from the nodes */
 } qv__graph_place;
 
+enum { QV_SPARE_SCRATCHES = 8 };
+
 struct qv__vector_segment {
     qv__segment segment;
     qv__vector_model *model;
@@ -41,6 +43,7 @@ struct qv__vector_segment {
     qv__column *nodes, *neighbours; /* of graphs; NULL: the kind has none */
     qv__graph_place *places;
     _Atomic(qv__kept_graph *) *graphs;
+    _Atomic(qv__hnsw_scratch *) spare[QV_SPARE_SCRATCHES]; /* of searches that have ended */
 };
 
 /* graphs.c: columns, and the texts of all lists. */

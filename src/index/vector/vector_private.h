@@ -175,6 +175,9 @@ size_t qv__vector_segment_list_rows(const qv__vector_segment *segment, size_t li
 /* The graph of a list (NULL: no rows), and its codes row after row; borrowed. */
 qv_status qv__vector_segment_graph(qv__vector_segment *segment, size_t list, const qv__hnsw **graph,
                                    qv__code_list *plain, qv_error *err);
+/* What a thread needs to walk its graphs, kept between searches: marks of a million nodes take longer to make than to use. */
+qv_status qv__vector_segment_take_scratch(qv__vector_segment *segment, qv__hnsw_scratch **out, qv_error *err);
+void qv__vector_segment_give_scratch(qv__vector_segment *segment, qv__hnsw_scratch *scratch); /* NULL: nothing */
 
 /* ------------------------------------------------------------------ report.c: as qv__index_method has them */
 
