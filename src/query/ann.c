@@ -300,6 +300,8 @@ static qv_status ask_for_all(qv__ann *ann, const qv__knn *knn, bool exactly, giv
     return ask(ann, knn, knn->keep, 0, exactly, out, err);
 }
 
+static const char gave_fewer[] = "the index gave fewer rows than match";
+
 /* Could rows that the index does not have for their length be among the nearest? */
 static bool misses_long_rows(const qv__ann *ann, const qv__knn *knn, const qv__hit *hits, size_t n)
 {
@@ -322,7 +324,10 @@ static qv_status search_vectors(qv__ann *ann, qv__knn *knn, qv_error *err)
         if (!exactly && ann->uncovered > 0)
             QV_CHECK(measure_hits(ann, q, hits, n, err));
         QV_CHECK(push(ann, hits, n, &pushed, &knn->topks[q], err));
-        ann->is_short = ann->is_short || pushed < expected(ann, knn) || misses_long_rows(ann, knn, hits, n);
+        if (pushed < expected(ann, knn))
+            ann->shortage = gave_fewer;
+        else if (!ann->shortage && misses_long_rows(ann, knn, hits, n))
+            ann->shortage = "rows too long for the index may be nearer";
     }
 done:
     given_clear(&g);
@@ -363,7 +368,10 @@ static qv_status search_lists(qv__ann *ann, qv__knn *knn, qv_error *err)
     size_t n = unite(g.hits, g.width, g.counts, ann->n_queries);
     QV_CHECK(measure_hits(ann, 0, g.hits, n, err));
     QV_CHECK(push(ann, g.hits, n, &pushed, knn->topks, err));
-    ann->is_short = pushed < expected(ann, knn) || ann->options->has_lower;
+    if (pushed < expected(ann, knn))
+        ann->shortage = gave_fewer;
+    else if (ann->options->has_lower)
+        ann->shortage = "the index has no lower bound for lists";
 done:
     given_clear(&g);
     return st;
@@ -378,10 +386,17 @@ static bool is_useless(const qv__ann *ann, qv_status st)
 qv_status qv__ann_run(qv__ann *ann, qv__knn *knn, qv_error *err)
 {
     qv__span span = qv__span_begin();
+    qv_error why;
 
-    qv_status st = ann->column->is_multi ? search_lists(ann, knn, err) : search_vectors(ann, knn, err);
-    ann->is_short = ann->is_short || is_useless(ann, st);
-    QV_TRY(is_useless(ann, st) ? QV_OK : st);
+    qv_status st = ann->column->is_multi ? search_lists(ann, knn, &why) : search_vectors(ann, knn, &why);
+    if (is_useless(ann, st)) {
+        ann->shortage = "the index cannot be used";
+        ann->damage = why;
+    } else if (st != QV_OK) {
+        if (err)
+            *err = why;
+        return st;
+    }
     qv__span_end(&span, ann->op_rows, knn->topks[0].n);
     return QV_OK;
 }
@@ -437,6 +452,17 @@ qv_status qv__ann_explain(qv__ann *ann, const qv__knn *knn, qv__plan *plan, qv_e
     return st;
 }
 
+/* That the index was not enough, and why: the rows that were scanned for it are the next operator's. */
+static qv_status note_shortage(const qv__ann *ann, qv_error *err)
+{
+    bool is_damaged = ann->damage.status != QV_OK;
+
+    if (!ann->shortage)
+        return QV_OK;
+    return qv__plan_note(ann->op_rows, err, ", then_all_rows=[%s%s%s]", ann->shortage, is_damaged ? ": " : "",
+                         is_damaged ? ann->damage.message : "");
+}
+
 qv_status qv__ann_count(qv__ann *ann, qv_error *err)
 {
     const qv__vector_counters *c = &ann->counters;
@@ -449,10 +475,11 @@ qv_status qv__ann_count(qv__ann *ann, qv_error *err)
     atomic_store(&ann->op_lists->comparisons, c->probes);
     atomic_store(&ann->op_rows->comparisons, c->rows);
     atomic_store(&ann->op_rows->bytes_read, c->bytes);
-    return qv__plan_note(ann->op_rows, err,
+    QV_TRY(qv__plan_note(ann->op_rows, err,
                          ", probes=%llu, lists=%llu, rows_scanned=%llu, rows_offered=%llu, rows_refined=%llu, "
-                         "index_bytes=%llu%s",
+                         "index_bytes=%llu",
                          (unsigned long long) c->probes, (unsigned long long) c->lists, (unsigned long long) c->rows,
                          (unsigned long long) c->offered, (unsigned long long) c->measured,
-                         (unsigned long long) c->bytes, ann->is_short ? ", then all rows: fewer than match" : "");
+                         (unsigned long long) c->bytes));
+    return note_shortage(ann, err);
 }

@@ -156,7 +156,8 @@ typedef struct qv__ann {
     uint64_t covered_rows; /* physical, of fragments that it covers */
     uint64_t passing;      /* of these, rows that may match */
     uint64_t uncovered;    /* rows that may match and have to be scanned */
-    bool is_short;         /* the index gave fewer rows than match */
+    const char *shortage;  /* why all rows are to be scanned after the index; static. NULL: they are not */
+    qv_error damage;       /* what the index's files failed with; QV_OK: nothing */
     qv__vector_counters counters;
     qv__operator *op_lists, *op_rows; /* of a search that is explained */
 } qv__ann;
@@ -165,8 +166,8 @@ qv_status qv__ann_plan(qv__ann *ann, qv__snapshot *snapshot, const qv__vector_co
                        const qv_search_options *options, qv_error *err);
 /* Decides when the rows that may match are counted; sets `reason`, or makes the search ready. */
 qv_status qv__ann_choose(qv__ann *ann, const qv__knn *knn, const qv_vectors *queries, qv_error *err);
-/* Puts the rows that the index finds into knn->topks, where those of fragments that it does not cover are already. When is_short
- * is set afterwards, all rows are to be scanned instead. */
+/* Puts the rows that the index finds into knn->topks, where those of fragments that it does not cover are already. When
+ * `shortage` is set afterwards, all rows are to be scanned instead. */
 qv_status qv__ann_run(qv__ann *ann, qv__knn *knn, qv_error *err);
 qv_status qv__ann_explain(qv__ann *ann, const qv__knn *knn, qv__plan *plan, qv_error *err);
 /* Adds to the operators what was done. */

@@ -295,7 +295,7 @@ static qv_status find_nearest(search *x, qv_error *err)
         QV_TRY(qv__knn_run(knn, err));
     if (by_index)
         QV_TRY(qv__ann_run(ann, knn, err));
-    if (ann->is_short) {
+    if (ann->shortage) {
         knn->part = all;
         QV_TRY(qv__knn_run(knn, err));
     }
