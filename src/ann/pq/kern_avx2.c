@@ -115,4 +115,11 @@ static void at_most_avx2(const uint16_t *sums, size_t n_blocks, uint16_t limit, 
                      at_most_16(sums + 48, bound) << 48;
 }
 
-const qv__pq_kernels qv__pq_kernels_avx2 = { .name = "avx2", P_KERNELS, .sums4 = sums4_avx2, .at_most = at_most_avx2 };
+const qv__pq_kernels qv__pq_kernels_avx2 = {
+    .name = "avx2",
+    P_KERNELS,
+    .sums4 = sums4_avx2,
+    .permutes4 = true,
+    .sums8 = qv__pq_sums8_scalar,
+    .at_most = at_most_avx2,
+};

@@ -109,6 +109,8 @@ const qv__pq_kernels qv__pq_kernels_avx512 = {
     .name = "avx512",
     P_KERNELS,
     .sums4 = sums4_avx512,
+    .permutes4 = true,
+    .sums8 = qv__pq_sums8_scalar,
     .at_most = at_most_avx512,
     .sum_block4 = sum_block4_avx512,
 };

@@ -130,5 +130,11 @@ static void at_most_neon(const uint16_t *sums, size_t n_blocks, uint16_t limit, 
 }
 
 const qv__pq_kernels qv__pq_kernels_neon = {
-    .name = "neon", P_KERNELS, .sums4 = sums4_neon, .sums8 = sums8_neon, .at_most = at_most_neon
+    .name = "neon",
+    P_KERNELS,
+    .sums4 = sums4_neon,
+    .permutes4 = true,
+    .sums8 = sums8_neon,
+    .permutes8 = true,
+    .at_most = at_most_neon,
 };

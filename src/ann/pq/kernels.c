@@ -44,6 +44,7 @@ static void choose(void)
     avx512_vbmi = qv__pq_kernels_avx512;
     avx512_vbmi.name = "avx512_vbmi";
     avx512_vbmi.sums8 = qv__pq_sums8_avx512_vbmi;
+    avx512_vbmi.permutes8 = true;
     if (strcmp(level, "avx512") == 0 && find("avx512_vbmi"))
         level = "avx512_vbmi";
 #endif

@@ -50,8 +50,8 @@ static inline qv__pq_codes qv__pq_codes_from(qv__pq_codes codes, size_t blocks, 
  * are added up and cut at 65535. */
 typedef void (*qv__pq_sums_fn)(const uint8_t *tables, size_t m, qv__pq_codes codes, size_t n_blocks, uint16_t *sums);
 
-/* Blocks of rows lie component by component: component j of row r is at rows[j * QV_PQ_BLOCK + r]. Levels differ by rounding alone: each
- * sum is taken in the order of components, with fused additions where there are some. */
+/* Blocks of rows lie component by component: component j of row r is at rows[j * QV_PQ_BLOCK + r]. All levels give the same bits: each sum is
+ * taken in the order of components, with fused additions. */
 typedef struct qv__pq_kernels {
     const char *name;
     /* Of each row the nearest word (the first of equal ones), and scores: half of the squared distance less half of |row|^2. */
@@ -63,8 +63,9 @@ typedef struct qv__pq_kernels {
     void (*product_tables)(const float *query, const qv__pq_columns *words, float scale, qv__pq_tables *tables);
     /* bytes = min(255, floor(value * steps)), of n >= 0 values, a multiple of 16. */
     void (*to_bytes)(const float *values, size_t n, float steps, uint8_t *bytes);
-    qv__pq_sums_fn sums4, sums8; /* NULL: exact sums of all rows are as quick */
-    /* Of n_blocks blocks of sums a word each: which of them are at most `limit`. Not NULL where there are sums. */
+    qv__pq_sums_fn sums4, sums8;
+    bool permutes4, permutes8; /* these sums are byte permutes: many times quicker than exact ones */
+    /* Of n_blocks blocks of sums a word each: which of them are at most `limit`. */
     void (*at_most)(const uint16_t *sums, size_t n_blocks, uint16_t limit, uint64_t *passing);
     /* Sums of table values in the order of sub-vectors, of a block of rows with 4-bit codes; NULL: row by row is as quick. */
     void (*sum_block4)(const float *tables, size_t m, qv__pq_codes codes, float *sums);
@@ -74,6 +75,8 @@ extern const qv__pq_kernels qv__pq_kernels_scalar;
 extern const qv__pq_kernels qv__pq_kernels_avx2;
 extern const qv__pq_kernels qv__pq_kernels_avx512;
 extern const qv__pq_kernels qv__pq_kernels_neon;
+/* For levels whose byte permutes do not span a table of 256 bytes. */
+void qv__pq_sums8_scalar(const uint8_t *tables, size_t m, qv__pq_codes codes, size_t n_blocks, uint16_t *sums);
 /* Byte permutes over whole 8-bit tables. */
 void qv__pq_sums8_avx512_vbmi(const uint8_t *tables, size_t m, qv__pq_codes codes, size_t n_blocks, uint16_t *sums);
 

@@ -114,8 +114,7 @@ static void make_bytes(qv__pq_query *query)
     float steps = (float) (1 / step);
 
     query->step = 0;
-    if (!(pq->bits == 4 ? pq->kernels->sums4 : pq->kernels->sums8) || !query->is_finite || !isfinite(step) ||
-        !isfinite(steps) || !(most > FLT_MIN))
+    if (!query->is_finite || !isfinite(step) || !isfinite(steps) || !(most > FLT_MIN))
         return;
     query->step = 1 / (double) steps;
     pq->kernels->to_bytes(query->tables.values, pq->m * pq->n_words, steps, query->bytes);

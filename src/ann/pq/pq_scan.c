@@ -116,7 +116,7 @@ static void offer_sums(const qv__pq_query *query, const piece *p, qv__candidates
 
 /* ------------------------------------------------------------------ exact estimates */
 
-/* Rows of a block that may be at most at the threshold. */
+/* Rows of a block that may be at most at the threshold, by its sums of bytes. */
 static uint64_t below(const qv__pq_query *query, size_t block, float threshold)
 {
     const qv__pq *pq = query->pq;
@@ -124,7 +124,7 @@ static uint64_t below(const qv__pq_query *query, size_t block, float threshold)
     double error = (double) (pq->m + 4) * 0x1p-24 * magnitude;
     uint64_t passing;
 
-    if (query->step == 0 || !isfinite(threshold))
+    if (!isfinite(threshold))
         return UINT64_MAX;
     double steps = floor((threshold - query->offset + error) / query->step + 1e-4 * (double) pq->m) + 1;
     if (steps < 0)
@@ -133,14 +133,17 @@ static uint64_t below(const qv__pq_query *query, size_t block, float threshold)
     return passing;
 }
 
-static void offer_exact(const qv__pq_query *query, const piece *p, qv__candidates *candidates)
+/* Without sums of bytes every row gets its exact one. */
+static void offer_exact(const qv__pq_query *query, const piece *p, bool has_sums, qv__candidates *candidates)
 {
     float estimates[QV_PQ_BLOCK];
 
     for (size_t at = 0; at < p->n; at += QV_PQ_BLOCK) {
         size_t n = QV_MIN(p->n - at, QV_PQ_BLOCK);
         qv__pq_codes codes = { p->codes.bytes + at, p->codes.stride, 0 };
-        uint64_t rows = below(query, at / QV_PQ_BLOCK, candidates->threshold) & UINT64_MAX >> (QV_PQ_BLOCK - n);
+        uint64_t rows = UINT64_MAX >> (QV_PQ_BLOCK - n);
+        if (has_sums)
+            rows &= below(query, at / QV_PQ_BLOCK, candidates->threshold);
         rows = masked(candidates, p->ids + at, rows);
         if (!rows)
             continue;
@@ -151,14 +154,19 @@ static void offer_exact(const qv__pq_query *query, const piece *p, qv__candidate
 
 /* ------------------------------------------------------------------ lists */
 
+/* Sums that are no byte permutes spare nothing where exact ones are wanted; where they choose, every level chooses by them. */
 static void scan_piece(qv__pq_query *query, const piece *p, qv__candidates *candidates)
 {
-    if (query->step > 0)
+    const qv__pq *pq = query->pq;
+    bool is_quick = pq->bits == 4 ? pq->kernels->permutes4 : pq->kernels->permutes8;
+    bool has_sums = query->step > 0 && (is_quick || candidates->is_rough);
+
+    if (has_sums)
         sum_piece(query, p);
-    if (query->step > 0 && candidates->is_rough)
+    if (has_sums && candidates->is_rough)
         offer_sums(query, p, candidates);
     else
-        offer_exact(query, p, candidates);
+        offer_exact(query, p, has_sums, candidates);
 }
 
 /* While a list is looked at, the codes of the next one are fetched in the order of the file. */
