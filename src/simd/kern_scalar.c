@@ -95,24 +95,29 @@ static inline int load_u8(const uint8_t *row, size_t i) { return row[i]; }
 /* Bits, by bytes: the only kernels that take a dim that is no multiple of 8. Unused bits of the last byte are masked. */
 static inline unsigned last_mask(size_t dim, size_t i) { return dim - 8 * i >= 8 ? 0xff : (1u << (dim - 8 * i)) - 1; }
 
+static float bits_between(const uint8_t *a, const uint8_t *b, size_t dim)
+{
+    uint64_t ones = 0;
+    size_t i = 0;
+
+    for (; 8 * (i + 8) <= dim; i += 8)
+        ones += (unsigned) __builtin_popcountll(qv__load_u64(a + i) ^ qv__load_u64(b + i));
+    for (; 8 * i < dim; i++)
+        ones += (unsigned) __builtin_popcount((unsigned) (a[i] ^ b[i]) & last_mask(dim, i));
+    return (float) ones;
+}
+
 static void hamming_scalar(const qv__kernel_query *query, const uint8_t *rows, size_t stride, size_t n, float *out)
 {
-    const uint8_t *q = query->values;
-    for (size_t r = 0; r < n; r++) {
-        const uint8_t *row = rows + r * stride;
-        uint64_t ones = 0;
-        for (size_t i = 0; 8 * i < query->dim; i++)
-            ones += (unsigned) __builtin_popcount((unsigned) (q[i] ^ row[i]) & last_mask(query->dim, i));
-        out[r] = (float) ones;
-    }
+    for (size_t r = 0; r < n; r++)
+        out[r] = bits_between(query->values, rows + r * stride, query->dim);
 }
 
 static void hamming_pairs_scalar(const uint8_t *one, size_t dim, const uint8_t *rows, size_t stride,
                                  const uint32_t *picked, size_t n, float *out)
 {
-    const qv__kernel_query query = { .values = one, .dim = dim };
     for (size_t r = 0; r < n; r++)
-        hamming_scalar(&query, rows + stride * picked[r], stride, 1, out + r);
+        out[r] = bits_between(one, rows + stride * picked[r], dim);
 }
 
 static void jaccard_scalar(const qv__kernel_query *query, const uint8_t *rows, size_t stride, size_t n, float *out)

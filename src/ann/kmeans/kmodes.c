@@ -4,48 +4,63 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/bytes.h"
 #include "base/pool.h"
 #include "kmeans_private.h"
 
-enum { PIECE_ROWS = 4096, CELLS_PER_TASK = 8, SEED_ROWS_PER_CENTROID = 16, SEED_ROWS_LEAST = 1024 };
+enum { PIECE_ROWS = 4096, AT_ONCE = 256, CELLS_PER_TASK = 8, SEED_ROWS_PER_CENTROID = 16, SEED_ROWS_LEAST = 1024 };
 
-static uint32_t hamming(const uint8_t *a, const uint8_t *b, size_t bytes)
+/* Hamming distances of packed bits, in floats: whole numbers, exact up to 2^24 bits. */
+typedef struct hamming {
+    qv__pairs_fn pairs;
+    size_t bytes; /* of a vector */
+} hamming;
+
+static hamming hamming_of(size_t bytes)
 {
-    uint32_t ones = 0;
-    size_t i = 0;
-
-    for (; i + 8 <= bytes; i += 8)
-        ones += (uint32_t) __builtin_popcountll(qv__load_u64(a + i) ^ qv__load_u64(b + i));
-    for (; i < bytes; i++)
-        ones += (uint32_t) __builtin_popcount((unsigned) (a[i] ^ b[i]));
-    return ones;
+    return (hamming){ qv__distance_pairs(QV_METRIC_HAMMING, QV_EL_BITS, bytes * 8), bytes };
 }
 
-static uint32_t nearest_mode(const uint8_t *centroids, size_t k, const uint8_t *row, size_t bytes, uint32_t *distance)
+static inline void measure(const hamming *h, const uint8_t *one, const uint8_t *vectors, const uint32_t *numbers,
+                           size_t n, float *distances)
 {
-    uint32_t list = 0;
+    h->pairs(one, h->bytes * 8, vectors, h->bytes, numbers, n, distances);
+}
 
-    *distance = UINT32_MAX;
-    for (size_t c = 0; c < k; c++) {
-        uint32_t here = hamming(centroids + c * bytes, row, bytes);
-        if (here < *distance) {
-            *distance = here;
-            list = (uint32_t) c;
+/* At most AT_ONCE rows meet as many centroids at a time, which stay in the cache. */
+static void assign_rows(const hamming *h, const uint8_t *centroids, size_t k, const uint8_t *rows, size_t n,
+                        uint32_t *lists, float *distances)
+{
+    uint32_t numbers[AT_ONCE];
+    float found[AT_ONCE];
+
+    for (uint32_t i = 0; i < AT_ONCE; i++)
+        numbers[i] = i;
+    for (size_t i = 0; i < n; i++) {
+        lists[i] = 0;
+        distances[i] = INFINITY;
+    }
+    for (size_t first = 0; first < k; first += AT_ONCE) {
+        size_t n_here = QV_MIN(k - first, AT_ONCE);
+        for (size_t i = 0; i < n; i++) {
+            measure(h, rows + i * h->bytes, centroids + first * h->bytes, numbers, n_here, found);
+            for (size_t c = 0; c < n_here; c++)
+                if (found[c] < distances[i]) { /* of equal ones the first */
+                    distances[i] = found[c];
+                    lists[i] = (uint32_t) (first + c);
+                }
         }
     }
-    return list;
 }
 
 void qv__kmodes_assign(const uint8_t *centroids, size_t k, const uint8_t *rows, size_t n, size_t bytes, uint32_t *lists,
                        float *distances)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t distance;
-        lists[i] = nearest_mode(centroids, k, rows + i * bytes, bytes, &distance);
-        if (distances)
-            distances[i] = (float) distance;
-    }
+    hamming h = hamming_of(bytes);
+    float unwanted[AT_ONCE];
+
+    for (size_t i = 0; i < n; i += AT_ONCE)
+        assign_rows(&h, centroids, k, rows + i * bytes, QV_MIN(n - i, AT_ONCE), lists + i,
+                    distances ? distances + i : unwanted);
 }
 
 /* ------------------------------------------------------------------ training */
@@ -53,6 +68,7 @@ void qv__kmodes_assign(const uint8_t *centroids, size_t k, const uint8_t *rows, 
 typedef struct kmodes {
     const uint8_t *rows;
     size_t n, bytes;
+    hamming hamming;
     const qv__kmeans_options *options;
     uint8_t *centroids;
     qv__cells cells;
@@ -68,12 +84,14 @@ static qv_status assign_piece(void *ctx, size_t task, qv_error *err)
     size_t first = task * PIECE_ROWS, end = QV_MIN(first + PIECE_ROWS, m->n);
 
     m->losses[task] = 0;
-    for (size_t i = first; i < end; i++) {
-        uint32_t distance;
-        m->cells.lists[i] = nearest_mode(m->centroids, m->options->k, m->rows + i * m->bytes, m->bytes, &distance);
-        m->losses[task] += distance;
-        if (i % 256 == 0)
-            QV_TRY(qv__kmeans_tick(m->options->job, err));
+    for (size_t at = first; at < end; at += AT_ONCE) {
+        float distances[AT_ONCE];
+        size_t n = QV_MIN(end - at, AT_ONCE);
+        assign_rows(&m->hamming, m->centroids, m->options->k, m->rows + at * m->bytes, n, m->cells.lists + at,
+                    distances);
+        for (size_t i = 0; i < n; i++)
+            m->losses[task] += (uint64_t) distances[i];
+        QV_TRY(qv__kmeans_tick(m->options->job, err));
     }
     return QV_OK;
 }
@@ -122,45 +140,59 @@ static qv_status modes_task(void *ctx, size_t task, qv_error *err)
     return qv__kmeans_tick(m->options->job, err);
 }
 
+/* The row of a cell that differs most from its centroid, of equal ones the first; false: all rows are equal to it. */
+static bool find_farthest(const kmodes *m, size_t cell, uint32_t *row)
+{
+    float found[AT_ONCE], most = 0;
+    size_t end = m->cells.starts[cell + 1];
+
+    for (size_t first = m->cells.starts[cell]; first < end; first += AT_ONCE) {
+        const uint32_t *numbers = m->cells.order + first;
+        size_t n = QV_MIN(end - first, AT_ONCE);
+        measure(&m->hamming, m->centroids + cell * m->bytes, m->rows, numbers, n, found);
+        for (size_t i = 0; i < n; i++)
+            if (found[i] > most) {
+                most = found[i];
+                *row = numbers[i];
+            }
+    }
+    return most > 0;
+}
+
 /* An empty cell (one per iteration) gets the row of the fullest one that differs most from its centroid. False: there is none, or that
  * cell's rows are all equal. */
 static bool refill(kmodes *m)
 {
     size_t fullest = 0, k = m->options->k;
-    bool moved = false;
+    uint32_t farthest = 0;
 
     for (size_t c = 1; c < k; c++)
         if (qv__cell_size(&m->cells, c) > qv__cell_size(&m->cells, fullest))
             fullest = c;
-    uint32_t most = 0, at = 0;
-    for (size_t r = m->cells.starts[fullest]; r < m->cells.starts[fullest + 1]; r++) {
-        uint32_t here = hamming(m->rows + m->cells.order[r] * m->bytes, m->centroids + fullest * m->bytes, m->bytes);
-        if (here > most) {
-            most = here;
-            at = m->cells.order[r];
-        }
-    }
-    for (size_t c = 0; c < k && most > 0 && !moved; c++)
+    for (size_t c = 0; c < k; c++)
         if (qv__cell_size(&m->cells, c) == 0) {
-            memcpy(m->centroids + c * m->bytes, m->rows + at * m->bytes, m->bytes);
-            moved = true;
+            if (!find_farthest(m, fullest, &farthest))
+                return false;
+            memcpy(m->centroids + c * m->bytes, m->rows + farthest * m->bytes, m->bytes);
+            return true;
         }
-    return moved;
+    return false;
 }
 
 typedef struct seeding {
-    uint32_t *numbers;   /* of the sampled rows */
-    uint32_t *distances; /* to the nearest centroid so far */
+    uint32_t *numbers; /* of the sampled rows */
+    float *distances;  /* to the nearest centroid so far */
+    float *found;      /* to one that may come next */
     size_t n;
 } seeding;
 
 static uint64_t total_with(const kmodes *m, const seeding *s, const uint8_t *centroid)
 {
     uint64_t total = 0;
-    for (size_t j = 0; j < s->n; j++) {
-        uint32_t here = hamming(centroid, m->rows + s->numbers[j] * m->bytes, m->bytes);
-        total += QV_MIN(s->distances[j], here);
-    }
+
+    measure(&m->hamming, centroid, m->rows, s->numbers, s->n, s->found);
+    for (size_t j = 0; j < s->n; j++)
+        total += (uint64_t) QV_MIN(s->distances[j], s->found[j]);
     return total;
 }
 
@@ -171,14 +203,14 @@ static size_t choose_next(kmodes *m, const seeding *s, size_t c, size_t n_draws)
     size_t best = c % s->n;
 
     for (size_t i = 0; i < s->n && c > 0; i++)
-        total += s->distances[i];
+        total += (uint64_t) s->distances[i];
     if (c == 0)
         return qv__kmeans_random(&m->random) % s->n;
     for (size_t t = 0; t < n_draws && total > 0; t++) {
         uint64_t at = qv__kmeans_random(&m->random) % total;
         size_t i = 0;
-        for (; at >= s->distances[i]; i++)
-            at -= s->distances[i];
+        for (; at >= (uint64_t) s->distances[i]; i++)
+            at -= (uint64_t) s->distances[i];
         uint64_t sum = total_with(m, s, m->rows + s->numbers[i] * m->bytes);
         if (sum < least) {
             least = sum;
@@ -196,19 +228,20 @@ static qv_status seed(kmodes *m, qv_error *err)
 
     QV_CHECK(QV_NEW(&s.numbers, s.n, err));
     QV_CHECK(QV_NEW(&s.distances, s.n, err));
+    QV_CHECK(QV_NEW(&s.found, s.n, err));
     qv__kmeans_sample(m->n, s.n, &m->random, s.numbers);
     for (size_t c = 0; c < k; c++) {
         uint8_t *centroid = m->centroids + c * m->bytes;
         memcpy(centroid, m->rows + s.numbers[choose_next(m, &s, c, n_draws)] * m->bytes, m->bytes);
-        for (size_t j = 0; j < s.n; j++) {
-            uint32_t here = hamming(centroid, m->rows + s.numbers[j] * m->bytes, m->bytes);
-            s.distances[j] = c == 0 ? here : QV_MIN(s.distances[j], here);
-        }
+        measure(&m->hamming, centroid, m->rows, s.numbers, s.n, s.found);
+        for (size_t j = 0; j < s.n; j++)
+            s.distances[j] = c == 0 ? s.found[j] : QV_MIN(s.distances[j], s.found[j]);
         QV_CHECK(qv__kmeans_tick(m->options->job, err));
     }
 done:
     qv__free(s.numbers);
     qv__free(s.distances);
+    qv__free(s.found);
     return st;
 }
 
@@ -240,6 +273,7 @@ qv_status qv__kmodes_train(const uint8_t *rows, size_t n, size_t bytes, const qv
     kmodes m = { .rows = rows,
                  .n = n,
                  .bytes = bytes,
+                 .hamming = hamming_of(bytes),
                  .options = &complete,
                  .centroids = centroids,
                  .random = options->seed,

@@ -458,6 +458,22 @@ static unsigned bits_between(const uint8_t *a, const uint8_t *b, size_t bytes)
     return sum;
 }
 
+/* Of equal ones the first. */
+static uint32_t nearest_bits(const uint8_t *centroids, size_t k, const uint8_t *row, size_t bytes, unsigned *least)
+{
+    uint32_t nearest = 0;
+
+    *least = UINT32_MAX;
+    for (uint32_t c = 0; c < k; c++) {
+        unsigned here = bits_between(row, centroids + c * bytes, bytes);
+        if (here < *least) {
+            *least = here;
+            nearest = c;
+        }
+    }
+    return nearest;
+}
+
 /* Bits around planted centres are told apart: the loss is that of the noise. */
 static void modes_are_found(void **state)
 {
@@ -490,21 +506,42 @@ static void modes_are_found(void **state)
     qv_set_threads(0);
     qv__kmodes_assign(centroids, K, rows, N, BYTES, lists, distances);
     for (size_t r = 0; r < N; r++) {
-        unsigned least = UINT32_MAX;
-        uint32_t nearest = 0;
-        for (uint32_t c = 0; c < K; c++) {
-            unsigned here = bits_between(rows + r * BYTES, centroids + c * BYTES, BYTES);
-            if (here < least) {
-                least = here;
-                nearest = c;
-            }
-        }
-        assert_int_equal(lists[r], nearest);
+        unsigned least;
+        assert_int_equal(lists[r], nearest_bits(centroids, K, rows + r * BYTES, BYTES, &least));
         assert_true(distances[r] == (float) least);
         own += least;
     }
     assert_true(fabs(own / N - loss) < 1e-9);
     assert_true(own <= noise * 1.03);
+}
+
+/* Few bits give many ties; rows and centroids end within what is taken at once, at its end, or behind. */
+static void bits_go_to_the_first_nearest(void **state)
+{
+    static const size_t counts[] = { 1, 2, 255, 256, 257, 600 };
+    enum { MOST = 600, WIDEST = 65 };
+    static uint8_t rows[MOST * WIDEST], centroids[MOST * WIDEST];
+    static uint32_t lists[MOST], again[MOST];
+    static float distances[MOST];
+    qvt_rng rng = qvt_rng_seeded();
+    QV_UNUSED(state);
+
+    for (size_t i = 0; i < 6 * QV_COUNT_OF(counts); i++) {
+        static const size_t widths[] = { 1, 2, 7, 16, 64, 65 };
+        size_t bytes = widths[i % 6], n = counts[i / 6], k = counts[(i / 6 + i) % 6];
+        unsigned least;
+        for (size_t at = 0; at < n * bytes; at++)
+            rows[at] = (uint8_t) qvt_rng_next(&rng);
+        for (size_t at = 0; at < k * bytes; at++)
+            centroids[at] = (uint8_t) qvt_rng_next(&rng);
+        qv__kmodes_assign(centroids, k, rows, n, bytes, lists, distances);
+        qv__kmodes_assign(centroids, k, rows, n, bytes, again, NULL);
+        for (size_t r = 0; r < n; r++) {
+            assert_int_equal(lists[r], nearest_bits(centroids, k, rows + r * bytes, bytes, &least));
+            assert_int_equal(again[r], lists[r]);
+            assert_true(distances[r] == (float) least);
+        }
+    }
 }
 
 static void equal_bits_give_one_mode(void **state)
@@ -538,6 +575,7 @@ int main(void)
         cmocka_unit_test(two_levels_miss_little),
         cmocka_unit_test(centroids_are_ranked),
         cmocka_unit_test(modes_are_found),
+        cmocka_unit_test(bits_go_to_the_first_nearest),
         cmocka_unit_test(equal_bits_give_one_mode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
