@@ -47,20 +47,6 @@ static qv__snapshot *vector_table(qvt_rng *rng, size_t n_fragments, size_t max_r
     return s;
 }
 
-static qv__array *search(qv__snapshot *s, const qv_vectors *queries, const qv_search_options *options)
-{
-    qv_error err;
-    qv__stream *stream = NULL;
-    size_t n;
-
-    QVT_OK(qv__search(s, queries, options, &stream, &err));
-    qv__array **batches = fake_drain(stream, &n);
-    assert_true(n <= 1);
-    qv__array *batch = n ? batches[0] : NULL;
-    free(batches);
-    return batch;
-}
-
 /* Ties are settled by key; where keys are not what rows are called, only the distances are certain. */
 static void same_answer(const qv__snapshot *s, const qv__array *a, const qv__array *b)
 {
@@ -141,12 +127,12 @@ static void same_as_exact(void **state)
             t.options.vector_column = "m";
             t.options.k = 200 + (uint32_t) qvt_rng_below(&rng, 200);
         }
-        qv__array *found = search(t.s, &t.queries, &t.options);
+        qv__array *found = fake_search(t.s, &t.queries, &t.options);
         searches += fake_vector_index.searches;
         masks += fake_vector_index.had_mask;
         fake_vector_index.searches = 0;
         t.options.bypass_vector_index = true;
-        qv__array *exact = search(t.s, &t.queries, &t.options);
+        qv__array *exact = fake_search(t.s, &t.queries, &t.options);
         assert_int_equal(fake_vector_index.searches, 0);
         same_answer(t.s, found, exact);
         qv__array_unref(found);
@@ -195,10 +181,10 @@ static void estimates(void **state)
         t.options.where = NULL;
         t.options.has_lower = t.options.has_upper = t.options.postfilter = false;
         t.options.bypass_vector_index = true;
-        qv__array *exact = search(t.s, &t.queries, &t.options);
+        qv__array *exact = fake_search(t.s, &t.queries, &t.options);
         t.options.bypass_vector_index = false;
         t.options.no_refine = true;
-        qv__array *found = search(t.s, &t.queries, &t.options);
+        qv__array *found = fake_search(t.s, &t.queries, &t.options);
         assert_int_equal(fake_vector_index.searches, 1);
         size_t first = t.queries.n > 1;
         assert_int_equal(exact->length, found->length);
@@ -231,7 +217,7 @@ static void plans_are_kept(void **state)
         t.options.metric = i % 3 ? QV_METRIC_L2 : QV_METRIC_AUTO;
         t.options.index = i % 3 == 2 ? "fake_vectors" : NULL;
         fake_vector_index.breaks = i >= 6;
-        qv__array_unref(search(t.s, &t.queries, &t.options));
+        qv__array_unref(fake_search(t.s, &t.queries, &t.options));
         assert_int_equal(fake_vector_index.plans, i < 3 ? i + 1 : i < 6 ? 3 : i - 2);
     }
     qv__snapshot_unref(t.s);
@@ -256,13 +242,13 @@ static void widened(void **state)
         t.options.max_probes = 1;
         t.options.columns = columns;
         t.options.n_columns = 3;
-        qv__array *found = search(t.s, &t.queries, &t.options);
+        qv__array *found = fake_search(t.s, &t.queries, &t.options);
         assert_int_equal(fake_vector_index.searches, 2);
         char *text = explain(t.s, &t.queries, &t.options, QV_PLAN_ANALYZE);
         assert_int_equal(strstr(text, "then_all_rows=[the index gave fewer rows than match]") == NULL, round == 0);
         free(text);
         t.options.bypass_vector_index = true;
-        qv__array *exact = search(t.s, &t.queries, &t.options);
+        qv__array *exact = fake_search(t.s, &t.queries, &t.options);
         same_answer(t.s, found, exact);
         qv__array_unref(found);
         qv__array_unref(exact);
@@ -290,7 +276,7 @@ static void fast_searches(void **state)
         t.options.n_columns = 3;
         t.options.fast_search = true;
         t.options.k = round % 3 ? 20 : 2000;
-        qv__array *found = search(t.s, &t.queries, &t.options);
+        qv__array *found = fake_search(t.s, &t.queries, &t.options);
         for (size_t f = 0; f < t.s->n_fragments; f++)
             for (uint64_t r = 0; f % 3 != 1 && r < t.s->fragments[f].physical_rows; r++)
                 live += qv__bit_get(t.s->data[f].live, r) && !qv__array_is_null(t.s->data[f].columns[1], (int64_t) r);
@@ -423,11 +409,11 @@ static void damaged(void **state)
         t.options.vector_column = round % 2 ? "m" : "v";
         t.options.k = 10;
         fake_vector_index.failure = (const qv_status[]){ QV_CORRUPT, QV_NOT_FOUND, QV_UNSUPPORTED }[round / 2];
-        qv__array *found = search(t.s, &t.queries, &t.options);
+        qv__array *found = fake_search(t.s, &t.queries, &t.options);
         expect(t.s, &t.queries, &t.options, QV_PLAN_ANALYZE,
                "then_all_rows=[the index cannot be used: the index is gone]");
         t.options.bypass_vector_index = true;
-        qv__array *exact = search(t.s, &t.queries, &t.options);
+        qv__array *exact = fake_search(t.s, &t.queries, &t.options);
         t.options.bypass_vector_index = false;
         same_answer(t.s, found, exact);
         qv__array_unref(found);
@@ -489,7 +475,7 @@ static void lists(void **state)
         t.options.n_columns = 3;
         t.options.k = 2000;
         t.options.job.threads = 1 + (unsigned) round % 3;
-        qv__array *found = search(t.s, &t.queries, &t.options);
+        qv__array *found = fake_search(t.s, &t.queries, &t.options);
         int64_t matching = 0;
         for (size_t f = 0; f < t.s->n_fragments; f++)
             for (uint64_t r = 0; r < t.s->fragments[f].physical_rows; r++)

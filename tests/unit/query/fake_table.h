@@ -485,6 +485,21 @@ static inline void fake_free_batches(qv__array **batches, size_t n)
     free(batches);
 }
 
+/* What a search finds, in one batch; NULL: nothing. The reference is the caller's. */
+static inline qv__array *fake_search(qv__snapshot *s, const qv_vectors *queries, const qv_search_options *options)
+{
+    qv_error err;
+    qv__stream *stream = NULL;
+    size_t n;
+
+    QVT_OK(qv__search(s, queries, options, &stream, &err));
+    qv__array **batches = fake_drain(stream, &n);
+    assert_true(n <= 1);
+    qv__array *batch = n ? batches[0] : NULL;
+    free(batches);
+    return batch;
+}
+
 /* Child i of a batch as if it were a column; borrowed. Batches of query/ have offset 0. */
 static inline const qv__array *fake_column(const qv__array *batch, size_t i)
 {

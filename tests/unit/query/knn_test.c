@@ -196,20 +196,6 @@ static size_t brute_force(const qv__snapshot *s, bool nested, qv_metric metric, 
 
 /* ------------------------------------------------------------------ searches */
 
-static qv__array *search(qv__snapshot *s, const qv_vectors *queries, const qv_search_options *options)
-{
-    qv_error err;
-    qv__stream *stream = NULL;
-    size_t n;
-
-    QVT_OK(qv__search(s, queries, options, &stream, &err));
-    qv__array **batches = fake_drain(stream, &n);
-    assert_true(n <= 1);
-    qv__array *batch = n ? batches[0] : NULL;
-    free(batches);
-    return batch;
-}
-
 static int64_t where_above; /* the condition of a search that has one: id > where_above */
 
 static bool matches(const qv__snapshot *s, const found *row)
@@ -325,7 +311,7 @@ static void search_once(qvt_rng *rng, qv__snapshot *s, const element_case *c, in
     }
     for (size_t t = 0; t < 3; t++) {
         options.job.threads = 1u << t * 3 / 2; /* 1, 2, 8 */
-        answers[t] = search(s, &vectors, &options);
+        answers[t] = fake_search(s, &vectors, &options);
         assert_int_equal(answers[t] != NULL, answers[0] != NULL);
         if (t > 0 && answers[0])
             assert_true(qv__array_equal(answers[0], answers[t]));
@@ -481,7 +467,7 @@ static void packed_queries(void **state)
     uint8_t *bytes = (uint8_t *) qv__array_values(items) + s->data[0].columns[4]->offset * 4;
     memcpy(bytes, (uint8_t[]){ 255, 1, 3, 254 }, 4);
     options.with_row_id = true;
-    qv__array *batch = search(s, &queries, &options);
+    qv__array *batch = fake_search(s, &queries, &options);
     if (batch) { /* the random row may hold a null item */
         const float *distance = qv__array_values(fake_column(batch, batch->n_children - 2));
         assert_true(*distance == 2);

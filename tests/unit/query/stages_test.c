@@ -129,19 +129,6 @@ static void check(const qv__snapshot *s, const qv_search_options *o, const qv_ve
 
 /* ------------------------------------------------------------------ tests */
 
-static qv__array *search(qv__snapshot *s, const qv_vectors *queries, const qv_search_options *options)
-{
-    qv_error err;
-    qv__stream *stream = NULL;
-    size_t n;
-
-    QVT_OK(qv__search(s, queries, options, &stream, &err));
-    qv__array **batches = fake_drain(stream, &n);
-    qv__array *batch = n ? batches[0] : NULL;
-    free(batches);
-    return batch;
-}
-
 static void as_defined(void **state)
 {
     qvt_rng rng = qvt_rng_seeded();
@@ -168,7 +155,7 @@ static void as_defined(void **state)
         o.upper_bound = 1500;
         o.job.threads = 1 + (unsigned) round % 3;
         for (int again = 0; again < 2; again++) { /* the second time signs are there */
-            qv__array *found = search(s, &queries, &o);
+            qv__array *found = fake_search(s, &queries, &o);
             check(s, &o, &queries, found);
             qv__array_unref(found);
         }
@@ -192,10 +179,10 @@ static void lower_bounds(void **state)
     o.n_columns = 3;
     o.has_lower = true;
     o.lower_bound = 900;
-    qv__array *exact = search(s, &queries, &o);
+    qv__array *exact = fake_search(s, &queries, &o);
     o.prefix_dims = 3;
     o.stage_factor = 1;
-    qv__array *found = search(s, &queries, &o);
+    qv__array *found = fake_search(s, &queries, &o);
     assert_true(exact && found && exact->length == found->length);
     for (size_t c = 0; c < exact->n_children; c++)
         qvt_same_values(exact->children[c], 0, found->children[c], 0, exact->length);
