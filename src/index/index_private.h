@@ -72,6 +72,9 @@ qv_status qv__reuse_open(qv__snapshot *snapshot, qv__reuse **out, qv_error *err)
 void qv__reuse_free(qv__reuse *reuse);
 /* An old address to the one that it has now; false: the row is gone. Addresses of other fragments stay. */
 bool qv__reuse_translate(const qv__reuse *reuse, uint64_t *address);
+/* Adds the old addresses, those of every rewrite, of rows that are `wanted` where they are now. */
+qv_status qv__reuse_origins(const qv__reuse *reuse, bool (*wanted)(void *ctx, uint64_t address), void *ctx,
+                            qv__row_set *out, qv_error *err);
 /* Adds to `covered` the fragments that rewritten ones of the entry became: a group counts when the entry has all of its old ones. */
 qv_status qv__reuse_cover(const qv__reuse *reuse, const qv__snapshot *snapshot, const qv__index_entry *entry,
                           bool *covered, size_t *n, qv_error *err);

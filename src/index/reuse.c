@@ -212,13 +212,50 @@ static bool translate_in(const group *g, uint64_t *address)
     return false;
 }
 
-bool qv__reuse_translate(const qv__reuse *reuse, uint64_t *address)
+/* Through the groups from `first` on. */
+static bool translate_from(const qv__reuse *reuse, size_t first, uint64_t *address)
 {
-    for (size_t i = 0; i < reuse->n; i++)
+    for (size_t i = first; i < reuse->n; i++)
         if (has_id(reuse->groups[i].old_ids, reuse->groups[i].n_old, *address >> 32) &&
             !translate_in(&reuse->groups[i], address))
             return false;
     return true;
+}
+
+bool qv__reuse_translate(const qv__reuse *reuse, uint64_t *address) { return translate_from(reuse, 0, address); }
+
+/* Rows of one old fragment that are wanted where they are now; `at`: how many survivors of the group come before. */
+static qv_status add_origins(const qv__reuse *reuse, const group *g, const qv__row_part *part, uint64_t at,
+                             bool (*wanted)(void *ctx, uint64_t address), void *ctx, qv__row_set *out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    roaring_bitmap_t *rows = roaring_bitmap_create();
+    roaring_uint32_iterator_t row;
+    size_t next = 0;
+
+    if (!rows)
+        return qv__fail_nomem(err, sizeof *rows);
+    for (roaring_init_iterator(part->low, &row); row.has_value; roaring_advance_uint32_iterator(&row), at++) {
+        while (next < g->n_new && at >= g->new_rows[next])
+            at -= g->new_rows[next++];
+        uint64_t address = g->new_ids[next] << 32 | at; /* a group has as many new rows as survivors */
+        if (translate_from(reuse, (size_t) (g - reuse->groups) + 1, &address) && wanted(ctx, address))
+            roaring_bitmap_add(rows, row.current_value);
+    }
+    if (!roaring_bitmap_is_empty(rows))
+        st = qv__row_set_add_part(out, part->high, rows, err);
+    roaring_bitmap_free(rows);
+    return st;
+}
+
+qv_status qv__reuse_origins(const qv__reuse *reuse, bool (*wanted)(void *ctx, uint64_t address), void *ctx,
+                            qv__row_set *out, qv_error *err)
+{
+    for (size_t i = 0; i < reuse->n; i++)
+        for (size_t p = 0; p < reuse->groups[i].survivors.n; p++)
+            QV_TRY(add_origins(reuse, &reuse->groups[i], &reuse->groups[i].survivors.parts[p],
+                               reuse->groups[i].before[p], wanted, ctx, out, err));
+    return QV_OK;
 }
 
 qv_status qv__reuse_cover(const qv__reuse *reuse, const qv__snapshot *snapshot, const qv__index_entry *entry,

@@ -149,7 +149,7 @@ qv_status qv__ann_choose(qv__ann *ann, const qv__knn *knn, const qv_vectors *que
                             err);
 }
 
-/* Which rows the index may answer with: NULL when it stores no others. */
+/* Which rows the index may answer with: NULL when it stores no others, or passes them over by itself. */
 static qv_status make_mask(qv__ann *ann, const qv__row_mask **out, qv_error *err)
 {
     const bool *covered = qv__vector_plan_covered(ann->plan);
@@ -159,7 +159,7 @@ static qv_status make_mask(qv__ann *ann, const qv__row_mask **out, qv_error *err
         return qv__mask_list_get(&ann->chosen->masks, ann->snapshot, covered, &ann->chosen->matches, ann->by_address,
                                  &ann->chosen->home->budget, out, err);
     bool all = ann->passing == ann->covered_rows && qv__vector_plan_rows(ann->plan) <= ann->passing;
-    return all && !qv__vector_plan_is_multi(ann->plan)
+    return (all && !qv__vector_plan_is_multi(ann->plan)) || qv__vector_plan_has_moved_rows(ann->plan)
                ? QV_OK
                : qv__row_mask_of(ann->snapshot, covered, ann->by_address, out, err);
 }

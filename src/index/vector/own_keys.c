@@ -1,6 +1,6 @@
 /* Keys of the rows that a segment answers for. Files may hold rows of fragments that their entry does not name any more, and another segment
  * may own those: with several segments each is asked for rows of its own fragments alone. Row ids do not tell their fragment; those that live
- * in the fragments are gathered. */
+ * in the fragments are gathered. Rows that a compaction moved are stored under the addresses that they had. */
 #include <stdlib.h>
 
 #include "index/index_private.h"
@@ -140,4 +140,108 @@ qv_status qv__own_keys_intersect(const qv__own_keys *a, const qv__key_mask *b, q
             j++;
     }
     return QV_OK;
+}
+
+/* ------------------------------------------------------------------ rows that moved since they were stored */
+
+/* Of addresses, whole fragments: rows that are deleted are left out. */
+static qv_status leave_deleted(qv__snapshot *snapshot, qv__own_keys *own, qv_error *err)
+{
+    const uint32_t *deleted;
+    size_t n_deleted;
+
+    for (size_t i = 0; i < own->n; i++) {
+        size_t at = qv__fragment_position(snapshot, own->spans[i].first >> 32);
+        QV_TRY(qv__snapshot_deletions(snapshot, at, &deleted, &n_deleted, &own->spans[i].bits, err));
+    }
+    return QV_OK;
+}
+
+typedef struct present {
+    qv__key_mask mask;
+    size_t hint;
+} present;
+
+static bool is_present(void *ctx, uint64_t address)
+{
+    present *p = ctx;
+
+    return qv__key_mask_has(&p->mask, address, &p->hint);
+}
+
+/* Bytes for the bits of all spans. */
+static size_t bits_of(const qv__own_keys *now, const qv__row_set *before)
+{
+    size_t bytes = 1;
+
+    for (size_t i = 0; i < now->n; i++)
+        bytes += now->spans[i].bits ? qv__bitmap_bytes((size_t) now->spans[i].n) : 0;
+    for (size_t i = 0; i < before->n; i++)
+        bytes += qv__bitmap_bytes((size_t) roaring_bitmap_maximum(before->parts[i].low) + 1);
+    return bytes;
+}
+
+static qv_status add_present(qv__own_keys *out, const qv__key_span *span, size_t *used, qv_error *err)
+{
+    uint8_t *bits = out->bits + *used;
+
+    if (!span->bits)
+        return add_span(out, span->first, span->n, NULL, err);
+    qv__bitmap_copy(bits, 0, span->bits, 0, (size_t) span->n);
+    *used += qv__bitmap_bytes((size_t) span->n);
+    return add_span(out, span->first, span->n, bits, err);
+}
+
+static qv_status add_before(qv__own_keys *out, const qv__row_part *part, size_t *used, qv_error *err)
+{
+    uint8_t *bits = out->bits + *used;
+    uint64_t n = (uint64_t) roaring_bitmap_maximum(part->low) + 1;
+    roaring_uint32_iterator_t row;
+
+    for (roaring_init_iterator(part->low, &row); row.has_value; roaring_advance_uint32_iterator(&row))
+        qv__bit_set(bits, row.current_value);
+    *used += qv__bitmap_bytes((size_t) n);
+    return add_span(out, (uint64_t) part->high << 32, n, bits, err);
+}
+
+/* Fills `out` with addresses of now, and with those that their rows had. */
+static qv_status add_origins(qv__snapshot *snapshot, const qv__reuse *reuse, const qv__own_keys *now, qv__own_keys *out,
+                             qv_error *err)
+{
+    qv_status st = QV_OK;
+    present here = { { now->n, now->spans }, 0 };
+    qv__row_set before = { 0 };
+    size_t used = 0;
+
+    QV_CHECK(qv__reuse_origins(reuse, is_present, &here, &before, err));
+    QV_CHECK(QV_NEW(&out->bits, bits_of(now, &before), err));
+    for (size_t i = 0; i < now->n; i++)
+        QV_CHECK(add_present(out, &now->spans[i], &used, err));
+    for (size_t i = 0; i < before.n; i++)
+        if (qv__fragment_position(snapshot, before.parts[i].high) == SIZE_MAX) /* what is there did not move */
+            QV_CHECK(add_before(out, &before.parts[i], &used, err));
+    if (out->n)
+        qsort(out->spans, out->n, sizeof *out->spans, compare_spans);
+done:
+    qv__row_set_clear(&before);
+    return st;
+}
+
+qv_status qv__own_keys_moved(qv__snapshot *snapshot, const bool *covered, const qv__reuse *reuse,
+                             const qv__key_mask *asked, qv__own_keys *out, qv_error *err)
+{
+    qv_status st = QV_OK;
+    qv__own_keys *own = NULL, cut = { 0 };
+
+    QV_CHECK(qv__own_keys_new(snapshot, covered, true, &own, err));
+    if (asked)
+        QV_CHECK(qv__own_keys_intersect(own, asked, &cut, err));
+    else
+        QV_CHECK(leave_deleted(snapshot, own, err));
+    QV_CHECK(add_origins(snapshot, reuse, asked ? &cut : own, out, err));
+done:
+    qv__free(cut.spans);
+    qv__free(cut.bits);
+    qv__own_keys_free(own);
+    return st;
 }

@@ -21,6 +21,7 @@ struct qv__vector_plan {
     qv_metric metric;
     const qv__vector_model *model; /* of the first segment; the others are alike */
     bool by_address;
+    qv__reuse *reuse; /* where rows went that are stored by address; NULL: they are where they were */
     size_t n;
     plan_segment *segments;
     bool *covered; /* by any of them */
@@ -39,6 +40,7 @@ void qv__vector_plan_free(qv__vector_plan *plan)
         qv__own_keys_free(atomic_load_explicit(&plan->segments[i].own, memory_order_relaxed));
     }
     qv__free(plan->segments);
+    qv__reuse_free(plan->reuse);
     qv__free(plan->covered);
     qv__free(plan->name);
     qv__free(plan);
@@ -99,7 +101,7 @@ static qv_status add_segment(wanted *w, qv__vector_plan *plan, const qv__logical
 
     if (!s.entry->n_fragments) /* may have no files */
         return QV_OK;
-    QV_CHECK(qv__entry_coverage(w->snapshot, s.entry, NULL, &s.covered, &n, err));
+    QV_CHECK(qv__entry_coverage(w->snapshot, s.entry, plan->reuse, &s.covered, &n, err));
     if (!n)
         goto done;
     w->reason = "the files of the index cannot be used";
@@ -134,13 +136,15 @@ static qv_status try_index(wanted *w, const qv__logical_index *index, qv__vector
         QV_CHECK(qv__fail_nomem(err, strlen(index->name)));
     QV_CHECK(QV_NEW(&plan->segments, index->n, err));
     QV_CHECK(QV_NEW(&plan->covered, qv__snapshot_n_fragments(w->snapshot), err));
+    plan->by_address = qv__entry_has_addresses(w->snapshot, index->entries[0], index->kind);
+    if (plan->by_address)
+        QV_CHECK(qv__reuse_open(w->snapshot, &plan->reuse, err));
     w->reason = "the index covers no fragment";
     for (size_t i = 0; i < index->n; i++)
         QV_CHECK(add_segment(w, plan, index, i, err));
     if (!plan->n)
         goto done;
     plan->metric = plan->model->metric;
-    plan->by_address = qv__entry_has_addresses(w->snapshot, index->entries[0], index->kind);
     *out = plan;
     plan = NULL;
 done:
@@ -200,20 +204,32 @@ const char *qv__vector_plan_name(const qv__vector_plan *plan) { return plan->nam
 qv_metric qv__vector_plan_metric(const qv__vector_plan *plan) { return plan->metric; }
 const bool *qv__vector_plan_covered(const qv__vector_plan *plan) { return plan->covered; }
 bool qv__vector_plan_by_address(const qv__vector_plan *plan) { return plan->by_address; }
+bool qv__vector_plan_has_moved_rows(const qv__vector_plan *plan) { return plan->reuse != NULL; }
 uint64_t qv__vector_plan_rows(const qv__vector_plan *plan) { return plan->rows; }
 bool qv__vector_plan_is_multi(const qv__vector_plan *plan) { return plan->model->is_multi; }
 bool qv__vector_plan_is_broken(const qv__vector_plan *plan) { return atomic_load(&plan->is_broken); }
 
 /* ------------------------------------------------------------------ masks of segments */
 
-/* With several segments each is asked for rows of its own fragments alone. Who comes second drops its own. */
+/* With several segments each is asked for rows of its own fragments alone; where rows moved, by the addresses that they had. */
+static bool has_own_masks(const qv__vector_plan *plan) { return plan->n > 1 || plan->reuse; }
+
+static qv_status make_own(const qv__vector_plan *plan, const plan_segment *s, qv__own_keys **out, qv_error *err)
+{
+    if (!plan->reuse)
+        return qv__own_keys_new(plan->snapshot, s->covered, plan->by_address, out, err);
+    QV_TRY(QV_NEW(out, 1, err));
+    return qv__own_keys_moved(plan->snapshot, s->covered, plan->reuse, NULL, *out, err);
+}
+
+/* Who comes second drops its own. */
 static qv_status own_of(const qv__vector_plan *plan, plan_segment *s, const qv__own_keys **out, qv_error *err)
 {
     qv_status st = QV_OK;
     qv__own_keys *found = atomic_load_explicit(&s->own, memory_order_acquire), *made = NULL;
 
     if (!found) {
-        QV_CHECK(qv__own_keys_new(plan->snapshot, s->covered, plan->by_address, &made, err));
+        QV_CHECK(make_own(plan, s, &made, err));
         if (atomic_compare_exchange_strong_explicit(&s->own, &found, made, memory_order_acq_rel,
                                                     memory_order_acquire)) {
             found = made;
@@ -230,12 +246,16 @@ done:
 static qv_status narrow(const qv__vector_plan *plan, plan_segment *s, const qv__key_mask *asked, qv__own_keys *cut,
                         qv__key_mask *out, qv_error *err)
 {
-    const qv__own_keys *own;
+    const qv__own_keys *own = cut;
 
-    QV_TRY(own_of(plan, s, &own, err));
-    if (asked) {
-        QV_TRY(qv__own_keys_intersect(own, asked, cut, err));
-        own = cut;
+    if (asked && plan->reuse) {
+        QV_TRY(qv__own_keys_moved(plan->snapshot, s->covered, plan->reuse, asked, cut, err));
+    } else {
+        QV_TRY(own_of(plan, s, &own, err));
+        if (asked) {
+            QV_TRY(qv__own_keys_intersect(own, asked, cut, err));
+            own = cut;
+        }
     }
     *out = (qv__key_mask){ own->n, own->spans };
     return QV_OK;
@@ -251,7 +271,7 @@ static qv_status narrowed_of(const qv__vector_plan *plan, plan_segment *s, const
     *out = qv__narrowed_find(request->narrowing, s->opened);
     if (*out)
         return QV_OK;
-    if (plan->n == 1)
+    if (!has_own_masks(plan))
         return qv__narrowed_add(request->narrowing, s->opened, NULL, NULL, out, err);
     qv_status st = narrow(plan, s, request->mask, &cut, &mask, err);
     if (st != QV_OK) {
@@ -274,7 +294,7 @@ static qv_status search_segment(qv__vector_plan *plan, plan_segment *s, const qv
     if (request->narrowing) {
         QV_CHECK(narrowed_of(plan, s, request, &narrowed, err));
         mask = qv__narrowed_mask(narrowed);
-    } else if (plan->n > 1) {
+    } else if (has_own_masks(plan)) {
         QV_CHECK(narrow(plan, s, request->mask, &cut, &own, err));
         mask = &own;
     }
@@ -344,6 +364,7 @@ typedef struct query_run {
     bool is_measured;      /* true distances are measured at the end */
     bool bounds_estimates; /* lower and upper hold for what candidates keep */
     size_t capacity, width;
+    qv__exact moved; /* the request's, by keys as they are stored */
     qv__candidates *candidates;
     qv__hit *hits;
     size_t *counts;
@@ -404,17 +425,64 @@ static void run_clear(query_run *run)
     qv__free(run->counts);
 }
 
+/* ------------------------------------------------------------------ rows that moved */
+
+enum { MEASURED = 128 }; /* rows whose distances are asked for at once */
+
+/* What a row that is stored under a key is called now. Every such row is there: the masks let no others through. */
+static uint64_t key_now(const qv__vector_plan *plan, uint64_t key)
+{
+    if (plan->reuse && qv__fragment_position(plan->snapshot, key >> 32) == SIZE_MAX)
+        qv__reuse_translate(plan->reuse, &key);
+    return key;
+}
+
+static void moved_distances(void *ctx, size_t query, const uint64_t *keys, size_t n, float *out)
+{
+    const query_run *run = ctx;
+    const qv__exact *exact = run->request->exact;
+    uint64_t now[MEASURED];
+
+    for (size_t i = 0, here; i < n; i += here) {
+        here = QV_MIN(n - i, MEASURED);
+        for (size_t j = 0; j < here; j++)
+            now[j] = key_now(run->plan, keys[i + j]);
+        exact->distances(exact->ctx, query, now, here, out + i);
+    }
+}
+
+static void moved_fetch(void *ctx, const uint64_t *keys, size_t n)
+{
+    const query_run *run = ctx;
+    const qv__exact *exact = run->request->exact;
+    uint64_t now[MEASURED];
+
+    for (size_t i = 0, here; exact->fetch && i < n; i += here) {
+        here = QV_MIN(n - i, MEASURED);
+        for (size_t j = 0; j < here; j++)
+            now[j] = key_now(run->plan, keys[i + j]);
+        exact->fetch(exact->ctx, now, here);
+    }
+}
+
+/* True distances for candidates, which know rows by the keys that are stored. */
+static const qv__exact *exact_of(query_run *run)
+{
+    run->moved = (qv__exact){ moved_distances, run, moved_fetch };
+    return run->plan->reuse ? &run->moved : run->request->exact;
+}
+
 /* ------------------------------------------------------------------ a search */
 
 static qv_status scan_segments(query_run *run, qv__vector_counters *counters, qv_error *err)
 {
     const qv__vector_request *r = run->request;
+    const qv__exact *exact = run->is_bounded ? exact_of(run) : NULL;
 
     for (size_t q = 0; q < r->n; q++) {
         qv__candidates *c = &run->candidates[q];
         qv__candidates_clear(c);
-        QV_TRY(qv__candidates_init(c, run->is_dead[q] ? 0 : run->capacity, run->is_bounded ? r->exact : NULL, q, NULL,
-                                   err));
+        QV_TRY(qv__candidates_init(c, run->is_dead[q] ? 0 : run->capacity, exact, q, NULL, err));
         c->is_rough = run->is_measured && run->capacity > r->k; /* else who is measured is who is returned */
         if (run->bounds_estimates && r->has_lower)
             c->lower = r->lower;
@@ -426,9 +494,7 @@ static qv_status scan_segments(query_run *run, qv__vector_counters *counters, qv
     return QV_OK;
 }
 
-enum { MEASURED = 128 }; /* rows whose distances are asked for at once */
-
-/* True distances of rows; those in range go to `topk`. */
+/* True distances of rows, by the keys that they have now; those in range go to `topk`. */
 static void measure(const query_run *run, size_t q, const qv__hit *rows, size_t n, qv__topk *topk)
 {
     const qv__exact *exact = run->request->exact;
@@ -438,7 +504,7 @@ static void measure(const query_run *run, size_t q, const qv__hit *rows, size_t 
     for (size_t i = 0, here; i < n; i += here) {
         here = QV_MIN(n - i, MEASURED);
         for (size_t j = 0; j < here; j++)
-            keys[j] = rows[i + j].id;
+            keys[j] = key_now(run->plan, rows[i + j].id);
         exact->distances(exact->ctx, q, keys, here, distances);
         for (size_t j = 0; j < here; j++)
             qv__topk_push(topk, distances[j], keys[j]);
@@ -504,8 +570,8 @@ static qv_status finish_query(void *ctx, size_t q, qv_error *err)
     }
     size_t n = qv__candidates_finish(&run->candidates[q], &rows);
     assert(n <= run->width);
-    if (n)
-        memcpy(out, rows, n * sizeof *out);
+    for (size_t i = 0; i < n; i++)
+        out[i] = (qv__hit){ .id = key_now(run->plan, rows[i].id), .distance = rows[i].distance };
     run->counts[q] = drop_repeated(run, out, n);
     return QV_OK;
 }

@@ -29,6 +29,10 @@ qv_status qv__own_keys_new(qv__snapshot *snapshot, const bool *covered, bool by_
                            qv_error *err);
 /* Fills `out`, which is empty, with what the two have in common; spans of `a` have no bits. It points into the mask. */
 qv_status qv__own_keys_intersect(const qv__own_keys *a, const qv__key_mask *b, qv__own_keys *out, qv_error *err);
+struct qv__reuse;
+/* Fills `out`, which is empty, with the addresses that rows of covered fragments have and had: of those asked for, or (NULL) all live ones. */
+qv_status qv__own_keys_moved(qv__snapshot *snapshot, const bool *covered, const struct qv__reuse *reuse,
+                             const qv__key_mask *asked, qv__own_keys *out, qv_error *err);
 void qv__own_keys_free(qv__own_keys *own);
 
 /* The first measured step that reaches the recall wanted; the best one if none does; NULL: nothing was measured. */

@@ -34,8 +34,10 @@ qv_metric qv__vector_plan_metric(const qv__vector_plan *plan);
 /* Per fragment of the snapshot: do the segments answer for it? The others are for an exact scan. */
 const bool *qv__vector_plan_covered(const qv__vector_plan *plan);
 bool qv__vector_plan_by_address(const qv__vector_plan *plan); /* else keys are stable row ids */
-uint64_t qv__vector_plan_rows(const qv__vector_plan *plan);   /* stored, in all segments */
-bool qv__vector_plan_is_multi(const qv__vector_plan *plan);   /* several vectors per row: keys repeat */
+/* Rows moved since they were stored; what is stored of others is then passed over, whatever the mask: no mask means all live rows. */
+bool qv__vector_plan_has_moved_rows(const qv__vector_plan *plan);
+uint64_t qv__vector_plan_rows(const qv__vector_plan *plan); /* stored, in all segments */
+bool qv__vector_plan_is_multi(const qv__vector_plan *plan); /* several vectors per row: keys repeat */
 bool qv__vector_plan_is_broken(
     const qv__vector_plan *plan); /* a search met a damaged segment; a plan made anew does without it */
 

@@ -87,6 +87,11 @@ bool qv__vector_plan_by_address(const qv__vector_plan *plan)
     QV_UNUSED(plan);
     return fake_vector_index.by_address;
 }
+bool qv__vector_plan_has_moved_rows(const qv__vector_plan *plan)
+{
+    QV_UNUSED(plan);
+    return false;
+}
 bool qv__vector_plan_is_multi(const qv__vector_plan *plan) { return plan->is_multi; }
 /* A test that changes the index wants another plan. */
 bool qv__vector_plan_is_broken(const qv__vector_plan *plan)
