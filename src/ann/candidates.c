@@ -327,7 +327,9 @@ static qv_status waiting_init(qv__waiting *waiting, size_t capacity, qv_error *e
     qv__hit *sure;
 
     waiting->room = QV_MAX(2 * capacity, WAITING);
-    QV_TRY(QV_NEW(&waiting->rows, waiting->room, err));
+    waiting->rows = qv__alloc(waiting->room, sizeof *waiting->rows); /* most of it is seldom touched: not zeroed */
+    if (!waiting->rows)
+        return qv__fail_nomem(err, waiting->room * sizeof *waiting->rows);
     QV_TRY(QV_NEW(&sure, QV_MAX(capacity, 1), err));
     qv__topk_init(&waiting->sure, capacity, sure, NULL, NULL);
     return QV_OK;

@@ -205,9 +205,10 @@ void qv__nearest_find(const qv__nearest *nearest, const void *rows, size_t strid
         find_block(nearest, bytes + r * stride, stride, QV_MIN(n - r, block), positions + r);
 }
 
-/* ------------------------------------------------------------------ one row, all distances */
+/* ------------------------------------------------------------------ all distances */
 
-void qv__nearest_distances(const qv__nearest *nearest, const float *row, float *out)
+/* A panel stays in the first-level cache while all rows pass over it. */
+void qv__nearest_distances(const qv__nearest *nearest, const float *rows, size_t n_rows, float *out)
 {
     const qv__kernels *k = nearest->kernels;
     size_t width = k->panel_wide, n_panels = panels_of(nearest, nearest->k);
@@ -218,9 +219,12 @@ void qv__nearest_distances(const qv__nearest *nearest, const float *row, float *
         const float *panel = nearest->panels + p * width * nearest->dim;
         float last[QV_PANEL_MAX];
         size_t n = QV_MIN(nearest->k - p * width, width);
-        panel_fn(panel, nearest->dim, row, n == width ? out + p * width : last);
-        if (n < width)
-            memcpy(out + p * width, last, n * sizeof(float));
+        for (size_t r = 0; r < n_rows; r++) {
+            float *at = out + r * nearest->k + p * width;
+            panel_fn(panel, nearest->dim, rows + r * nearest->dim, n == width ? at : last);
+            if (n < width)
+                memcpy(at, last, n * sizeof(float));
+        }
     }
 }
 

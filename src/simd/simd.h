@@ -86,8 +86,8 @@ void qv__nearest_set(qv__nearest *nearest, const float *vectors, const uint32_t 
 /* positions[i] in 0 .. k - 1: the nearest for row i, by sums of products in float32: among vectors whose distances differ by less than
  * 1e-6 dim (|v|^2 + |row|^2) any may be taken; of equal sums the first. Sums beyond float32's range are made again in double. */
 void qv__nearest_find(const qv__nearest *nearest, const void *rows, size_t stride, size_t n, uint32_t *positions);
-/* Distances of one row to all k, by direct differences (L2); tolerance as for qv__distance_to_rows. */
-void qv__nearest_distances(const qv__nearest *nearest, const float *row, float *out);
+/* Distances of each row to all k, by direct differences (L2); tolerance as for qv__distance_to_rows. A row's do not depend on the others. */
+void qv__nearest_distances(const qv__nearest *nearest, const float *rows, size_t n_rows, float *out);
 /* sums[dim] += each of the rows numbers[0 .. n), in this order: the same at every level. */
 void qv__add_rows(const float *rows, size_t dim, const uint32_t *numbers, size_t n, double *sums);
 /* The n smallest of `count` values (n <= count), smallest first, with their positions; of equal ones the first. NaN counts as +inf. */

@@ -243,9 +243,14 @@ qv_status qv__centroids_assign(const qv__centroids *centroids, const float *rows
     return QV_OK;
 }
 
+void qv__centroids_distances(const qv__centroids *centroids, const float *queries, size_t n, float *distances)
+{
+    qv__nearest_distances(centroids->nearest, queries, n, distances);
+}
+
 void qv__centroids_rank(const qv__centroids *centroids, const float *query, size_t n, float *scratch, uint32_t *lists,
                         float *distances)
 {
-    qv__nearest_distances(centroids->nearest, query, scratch);
+    qv__centroids_distances(centroids, query, 1, scratch);
     qv__smallest(scratch, centroids->k, n, lists, distances);
 }

@@ -93,7 +93,7 @@ static qv_status neighbours_task(void *ctx, size_t task, qv_error *err)
     QV_CHECK(QV_NEW(&distances, s->k, err));
     QV_CHECK(QV_NEW(&smallest, s->n, err));
     for (size_t a = task * ANCHORS_PER_TASK; a < end; a++) {
-        qv__nearest_distances(s->centroids, s->anchors + a * s->dim, distances);
+        qv__nearest_distances(s->centroids, s->anchors + a * s->dim, 1, distances);
         qv__smallest(distances, s->k, s->n, s->out + a * s->n, smallest);
         qsort(s->out + a * s->n, s->n, sizeof *s->out,
               by_number); /* so that of equal distances the first centroid wins */

@@ -37,6 +37,8 @@ void qv__centroids_free(qv__centroids *centroids);
  * some 64 k are good. */
 qv_status qv__centroids_assign(const qv__centroids *centroids, const float *rows, size_t n, bool is_exact,
                                uint32_t *lists, float *distances, qv_error *err);
+/* Of each of n queries to all centroids: n x k. What a query gets does not depend on the others. */
+void qv__centroids_distances(const qv__centroids *centroids, const float *queries, size_t n, float *distances);
 /* The n nearest centroids of one query, nearest first: numbers, and distances as above. For the hot path: no allocation beyond `scratch`
  * (k floats). */
 void qv__centroids_rank(const qv__centroids *centroids, const float *query, size_t n, float *scratch, uint32_t *lists,

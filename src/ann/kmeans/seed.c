@@ -52,7 +52,7 @@ static double try_row(seeding *s, const float *row, size_t i, bool is_first)
 {
     double sum = 0;
 
-    qv__nearest_distances(s->sample, row, s->distances);
+    qv__nearest_distances(s->sample, row, 1, s->distances);
     s->distances[i] = 0;
     for (size_t j = 0; j < s->m; j++) {
         double distance = s->distances[j];

@@ -8,6 +8,7 @@
 #include "index/vector/search.h"
 
 #define BLOCK_QUERIES  32
+#define RANKED_AT_ONCE 16
 #define NEW_PART       25
 #define PATIENCE       2
 #define LEAST_NARROWED 10
@@ -58,15 +59,6 @@ static void rank_bits(const qv__vector_model *model, const uint8_t *query, size_
             lists[at] = one.list;
         }
     }
-}
-
-void qv__lists_rank(const qv__vector_model *model, const void *query, size_t n, float *scratch, uint32_t *lists,
-                    float *distances)
-{
-    if (model->element == QV_EL_BITS)
-        rank_bits(model, query, n, lists, distances);
-    else
-        qv__centroids_rank(model->ranking, query, n, scratch, lists, distances);
 }
 
 /* ------------------------------------------------------------------ a block of queries */
@@ -130,30 +122,42 @@ static const void *query_at(const search *s, size_t query)
 
 static bool is_dead(const qv__candidates *candidates) { return candidates->capacity == 0; }
 
-static void rank_one(block *b, size_t query)
+/* all: the query's distances to all centroids, in scratch memory. */
+static void rank_one(block *b, size_t query, float *all)
 {
     const search *s = b->s;
     const qv__vector_model *m = s->model;
-    const void *from = query_at(s, b->first + query);
     uint32_t *lists = b->lists + query * b->room;
     float *distances = b->distances + query * b->room;
 
     b->ranked[query] = b->room;
-    if (!s->narrowed || m->element == QV_EL_BITS) {
-        qv__lists_rank(m, from, b->room, b->rank_scratch, lists, distances);
+    if (m->element == QV_EL_BITS) {
+        rank_bits(m, query_at(s, b->first + query), b->room, lists, distances);
         return;
     }
-    qv__lists_rank(m, from, 0, b->rank_scratch, lists, distances);
-    b->ranked[query] = QV_MIN(qv__narrowed_put_off(s->narrowed, b->rank_scratch), b->room);
-    b->done[query] = b->seen[query]; /* those before it that had no rows are known by now */
-    qv__smallest(b->rank_scratch, m->n_lists, b->ranked[query], lists, distances);
+    if (s->narrowed) {
+        b->ranked[query] = QV_MIN(qv__narrowed_put_off(s->narrowed, all), b->room);
+        b->done[query] = b->seen[query]; /* those before it that had no rows are known by now */
+    }
+    qv__smallest(all, m->n_lists, b->ranked[query], lists, distances);
+}
+
+/* Centroids are read once for some queries. */
+static void rank_some(block *b, size_t first, size_t n)
+{
+    const search *s = b->s;
+    const qv__vector_model *m = s->model;
+
+    if (m->element != QV_EL_BITS)
+        qv__centroids_distances(m->ranking, query_at(s, b->first + first), n, b->rank_scratch);
+    for (size_t i = 0; i < n; i++)
+        if (!is_dead(&s->candidates[b->first + first + i]))
+            rank_one(b, first + i, b->rank_scratch + i * m->n_lists);
 }
 
 /* Ranks `room` lists for every query of the block, or all that may have rows. */
 static qv_status rank(block *b, size_t room, qv_error *err)
 {
-    const search *s = b->s;
-
     qv__free(b->distances);
     qv__free(b->lists);
     b->distances = NULL;
@@ -161,9 +165,8 @@ static qv_status rank(block *b, size_t room, qv_error *err)
     QV_TRY(qv__new((void **) &b->distances, b->n, room * sizeof *b->distances, err));
     QV_TRY(qv__new((void **) &b->lists, b->n, room * sizeof *b->lists, err));
     b->room = room;
-    for (size_t i = 0; i < b->n; i++)
-        if (!is_dead(&s->candidates[b->first + i]))
-            rank_one(b, i);
+    for (size_t i = 0; i < b->n; i += RANKED_AT_ONCE)
+        rank_some(b, i, QV_MIN(b->n - i, RANKED_AT_ONCE));
     return QV_OK;
 }
 
@@ -182,7 +185,7 @@ static qv_status block_init(block *b, const search *s, size_t number, qv_error *
     }
     if (s->model->kind->has_graph)
         QV_TRY(qv__vector_segment_take_scratch(s->segment, &b->scratch, err));
-    QV_TRY(QV_NEW(&b->rank_scratch, s->model->n_lists, err));
+    QV_TRY(qv__new((void **) &b->rank_scratch, s->model->n_lists, QV_MIN(n, RANKED_AT_ONCE) * sizeof(float), err));
     return rank(b, s->narrowed ? QV_MIN(s->policy.most * 3 / 2 + LEAST_NARROWED, s->model->n_lists) : s->policy.most,
                 err); /* more are ranked where lists may turn out to be empty */
 }

@@ -38,10 +38,6 @@ void qv__own_keys_free(qv__own_keys *own);
 /* The first measured step that reaches the recall wanted; the best one if none does; NULL: nothing was measured. */
 const qv__tuned_step *qv__tuned_step_of(const qv__vector_tuning *tuning, qv_approx_mode mode);
 
-/* The n nearest lists of a query: numbers, and distances as the metric of assigning has them. scratch: n_lists floats. */
-void qv__lists_rank(const qv__vector_model *model, const void *query, size_t n, float *scratch, uint32_t *lists,
-                    float *distances);
-
 /* ------------------------------------------------------------------ narrowed.c */
 
 /* A list as a search under a mask reads it. */

@@ -55,6 +55,20 @@ static void check_row(const setup *s, const float *vectors, const float *row, ui
     }
 }
 
+/* Rows asked for together get what each of them gets alone, bit by bit. */
+static void check_rows_together(const qv__nearest *nearest, const setup *s, const float *rows)
+{
+    float *all = malloc(s->n * s->k * 4), *one = malloc(s->k * 4);
+
+    qv__nearest_distances(nearest, rows, s->n, all);
+    for (size_t r = 0; r < s->n; r++) {
+        qv__nearest_distances(nearest, rows + r * s->dim, 1, one);
+        assert_memory_equal(all + r * s->k, one, s->k * 4);
+    }
+    free(all);
+    free(one);
+}
+
 static void run(const setup *s, qvt_rng *rng)
 {
     qv_error err;
@@ -71,9 +85,10 @@ static void run(const setup *s, qvt_rng *rng)
     qv__nearest_set(nearest, vectors, NULL, s->k);
     qv__nearest_find(nearest, rows, stride * 4, s->n, positions);
     for (size_t r = 0; r < s->n; r++) {
-        qv__nearest_distances(nearest, rows + r * stride, got);
+        qv__nearest_distances(nearest, rows + r * stride, 1, got);
         check_row(s, vectors, rows + r * stride, positions[r], got);
     }
+    check_rows_together(nearest, s, rows);
     qv__nearest_free(nearest);
     free(vectors);
     free(rows);
