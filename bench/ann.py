@@ -283,7 +283,7 @@ def contestants(rows, dim):
     efs = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256)
     found = [
         Table(quiver, "IvfRq", grid(nprobes=probes)),
-        Table(quiver, "IvfPq", grid(nprobes=probes, refine_factor=(5, 10, 20))),
+        Table(quiver, "IvfPq", grid(nprobes=probes, refine_factor=(4, 6, 10, 16))),
         Table(quiver, "IvfSq", grid(nprobes=probes)),
         Table(quiver, "HnswSq", grid(ef=efs)),
         Faiss("faiss IVF, PQ fast-scan, refined", f"IVF{lists},PQ{half}x4fs", grid(probes=probes, refine=(4, 8, 16)), refined=True),

@@ -668,8 +668,8 @@ typedef struct qv_index_options {
     uint32_t max_iterations;        /* k-means */
     uint32_t sample_rate;           /* training rows per centroid */
     uint32_t hnsw_m;                /* neighbours of a node */
-    uint32_t hnsw_ef_construction;
-    uint64_t seed; /* the same rows, options and seed give the same index, at any number of threads */
+    uint32_t hnsw_ef_construction;  /* effort: each row is compared with 32 times as many others; 0: 300 */
+    uint64_t seed;                  /* the same rows, options and seed give the same index, at any number of threads */
 } qv_index_options;
 #define QV_INDEX_OPTIONS_INIT                                                                                \
     {                                                                                                        \
