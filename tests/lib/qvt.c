@@ -55,9 +55,14 @@ qvt_rng qvt_rng_seeded(void)
 
 void qvt_stay_single(void) { qv_set_threads(1); }
 
+/* Of ours: the thread sanitizer has one of its own. */
 static unsigned threads_running(void)
 {
+#ifdef __SANITIZE_THREAD__
+    unsigned n = (unsigned) -1;
+#else
     unsigned n = 0;
+#endif
     DIR *tasks = opendir("/proc/self/task");
 
     assert_non_null(tasks);
@@ -69,9 +74,7 @@ static unsigned threads_running(void)
 
 pid_t qvt_fork(void)
 {
-#ifndef __SANITIZE_THREAD__ /* which has a thread of its own */
     assert_int_equal(threads_running(), 1);
-#endif
     pid_t child = fork();
     if (child == 0)
         qv_set_threads(0);
