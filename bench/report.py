@@ -135,6 +135,27 @@ def ann_part(lines):
             lines += ["Quiver is measured through Python's `search(q).limit(10).to_list()` (in brackets: the same setting through C), the libraries through their Python calls.", "", f"![{name}](results/ann-{name}-{cores}.png)", ""]
 
 
+def work_part(lines):
+    part = load("ann-work")
+    if not part:
+        return
+    lines += ["## Around a vector search", "", f"{part['rows']:,} x 128 float32, 1 core unless said, through Python; the fastest setting that reaches a recall of 0.95, and how many of 10 rows it finds.", ""]
+    cases = part["filtered"]
+    rows = []
+    for who in next(iter(cases.values())):
+        found = [case[who] for case in cases.values()]
+        rows.append([who, *(f"{number(v['qps']) if v['qps'] else '-'} ({v['rows']:.1f})" for v in found)])
+    lines.append(table(["q/s under a condition that leaves", *cases], rows))
+    b, c, f, m = part["batch_qps"], part["clients_qps"], part["fresh"], part["little_memory"]
+    rows = [["1,000 queries one by one, q/s", number(b["singles"]), ""], ["1,000 queries in one call, q/s", number(b["batch"]), ""]]
+    rows += [[f"{n} client{'s' if n != '1' else ''} of one process, all cores, q/s", number(c["quiver"][n]), number(c["lancedb"][n])] for n in c["quiver"]]
+    for key, title in (("whole_ms", "fresh process to first answer, ms"), ("after_import_ms", "of which after the import, ms"), ("peak_mb", "its peak, MB")):
+        rows.append([title, number(f["quiver"][key]), number(f["lancedb"][key])])
+    lines.append(table(["", "quiver", "lancedb"], rows))
+    rows = [[name, number(v["qps"]), f"{v['recall']:.3f}", number(v["own_mb"])] if "qps" in v else [name, v["not_measured"], "", ""] for name, v in m.items() if isinstance(v, dict)]
+    lines.append(table([f"memory of the process, {m['rows']:,} x {m['dim']}", "q/s", "recall", "own memory, MB"], rows))
+
+
 def ann_plot(plt, name):
     part = load(name)
     if not part:
@@ -185,7 +206,7 @@ def plots():
         plt.barh(names[::-1], [r["batch_100_qps"][n] for n in names[::-1]])
         plt.xlabel(f"queries per second, 100 at once, {r['rows']:,} x {r['dim']}, 1 core"), plt.tight_layout()
         plt.savefig(RESULTS / "batch.png", dpi=110)
-    for path in RESULTS.glob("ann-*.json"):
+    for path in RESULTS.glob("ann-*-*.json"):
         ann_plot(plt, path.stem)
 
 
@@ -207,6 +228,7 @@ def main():
     storage_part(lines)
     tables_part(lines)
     ann_part(lines)
+    work_part(lines)
     process_part(lines)
     notes = pathlib.Path("bench/notes.md")
     if notes.exists():
