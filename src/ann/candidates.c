@@ -235,22 +235,31 @@ static void measure_block(qv__candidates *candidates, const uint64_t *keys, size
         cut(candidates);
 }
 
-/* Measures `n` rows that wait, each block while the next one is fetched. */
-static void measure_rows(qv__candidates *candidates, size_t from, size_t n)
-{
-    qv__waiting *waiting = &candidates->waiting;
-    uint64_t keys[2][BLOCK];
+typedef void (*fetch_fn)(const qv__candidates *candidates, const uint64_t *ids, size_t n);
+typedef void (*block_fn)(qv__candidates *candidates, const uint64_t *ids, size_t n);
 
-    size_t here = ids_of(waiting, from, from + n, keys[0]);
-    fetch_block(candidates, keys[0], here);
+/* Works on rows [from, from + n) that wait, each block while the next one is fetched. They go, and with them those behind that are above the
+ * threshold. */
+static void do_blocks(qv__candidates *candidates, qv__waiting *waiting, size_t from, size_t n, fetch_fn fetch,
+                      block_fn work)
+{
+    uint64_t ids[2][BLOCK] = { 0 };
+
+    size_t here = ids_of(waiting, from, from + n, ids[0]);
+    fetch(candidates, ids[0], here);
     for (size_t at = from, side = 0; here > 0; side = !side) {
-        size_t next = ids_of(waiting, at + here, from + n, keys[!side]);
-        fetch_block(candidates, keys[!side], next);
-        measure_block(candidates, keys[side], here);
+        size_t next = ids_of(waiting, at + here, from + n, ids[!side]);
+        fetch(candidates, ids[!side], next);
+        work(candidates, ids[side], here);
         at += here;
         here = next;
     }
     forget(waiting, from, n, candidates->threshold);
+}
+
+static void measure_rows(qv__candidates *candidates, size_t from, size_t n)
+{
+    do_blocks(candidates, &candidates->waiting, from, n, fetch_block, measure_block);
 }
 
 /* `limit`: rows that wait before some are measured. */
@@ -292,19 +301,7 @@ static void refine_block(qv__candidates *candidates, const uint64_t *places, siz
 
 static void refine_rows(qv__candidates *candidates, size_t from, size_t n)
 {
-    qv__waiting *rough = &candidates->rough;
-    uint64_t places[2][BLOCK];
-
-    size_t here = ids_of(rough, from, from + n, places[0]);
-    fetch_bounds(candidates, places[0], here);
-    for (size_t at = from, side = 0; here > 0; side = !side) {
-        size_t next = ids_of(rough, at + here, from + n, places[!side]);
-        fetch_bounds(candidates, places[!side], next);
-        refine_block(candidates, places[side], here);
-        at += here;
-        here = next;
-    }
-    forget(rough, from, n, candidates->threshold);
+    do_blocks(candidates, &candidates->rough, from, n, fetch_bounds, refine_block);
 }
 
 /* Halves, and halves of what is left: rows need not be sorted to be looked at about in their order. */

@@ -1,12 +1,11 @@
 /* Building a graph: nodes draw their levels, each level is linked on its own from the highest one down, and what no path reaches on level 0 is
  * connected in the end. The first node is on every level, and the entry point. Nothing depends on which thread was faster. */
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/pool.h"
-#include "hnsw_build.h"
+#include "hnsw_builder.h"
 
 /* A neighbour makes another one needless when it is nearer to it than the node is by this factor, of squared distances: some links more than the
  * heuristic alone keeps, and shorter walks (Jayaram Subramanya et al., DiskANN, 2019). Products may be negative, and have none. */
@@ -14,41 +13,12 @@
 
 /* ------------------------------------------------------------------ threads */
 
-typedef struct sharing {
-    qv__builder *builder;
-    qv__builder_fn fn;
-    size_t n, at_once;
-    _Atomic size_t next;
-} sharing;
-
-static qv_status work(void *ctx, size_t task, qv_error *err)
-{
-    sharing *all = ctx;
-
-    for (;;) {
-        size_t first = atomic_fetch_add_explicit(&all->next, all->at_once, memory_order_relaxed);
-        if (first >= all->n)
-            return QV_OK;
-        for (size_t i = first; i < QV_MIN(first + all->at_once, all->n); i++)
-            QV_TRY(all->fn(all->builder, &all->builder->threads[task], i, err));
-    }
-}
-
-qv_status qv__builder_each(qv__builder *builder, size_t n, qv__builder_fn fn, size_t at_once, qv_error *err)
-{
-    sharing all = { .builder = builder, .fn = fn, .n = n, .at_once = at_once };
-    size_t n_tasks = QV_MIN((n + at_once - 1) / at_once, builder->n_threads);
-
-    return qv__parallel_for(n_tasks, builder->n_threads, work, &all, err);
-}
-
 static qv_status make_threads(qv__builder *builder, unsigned wanted, qv_error *err)
 {
     builder->n_threads = wanted ? QV_MIN(wanted, qv__pool_size()) : qv__pool_size();
     QV_TRY(QV_NEW(&builder->threads, builder->n_threads, err));
-    for (unsigned i = 0; i < builder->n_threads; i++) {
+    for (unsigned i = 0; i < builder->n_threads; i++)
         QV_TRY(qv__hnsw_scratch_new(&builder->threads[i].scratch, err));
-    }
     return QV_OK;
 }
 
@@ -107,43 +77,6 @@ static qv_status make_order(qv__builder *builder, unsigned max_level, qv_error *
     while (builder->n_levels < QV_HNSW_LEVELS && builder->level_n[builder->n_levels] > 0)
         builder->n_levels++;
     return QV_OK;
-}
-
-/* ------------------------------------------------------------------ distances */
-
-static void row_distances(void *ctx, const uint32_t *nodes, size_t n, float *out)
-{
-    const qv__builder_row *row = ctx;
-    const qv__builder *builder = row->builder;
-
-    builder->pairs(builder->rows + builder->stride * row->node, builder->dim, builder->rows, builder->stride, nodes, n,
-                   out);
-}
-
-qv__measure qv__builder_measure(const qv__builder_row *row)
-{
-    const qv__builder *builder = row->builder;
-    return (qv__measure){ row_distances, (void *) row, builder->rows, builder->stride, builder->bytes, 0 };
-}
-
-uint32_t qv__builder_choose(const qv__builder *builder, const qv__near *near, size_t n, uint32_t most, uint32_t *out)
-{
-    uint32_t n_chosen = 0;
-
-    for (size_t i = 0; i < n && n_chosen < most; i++) {
-        const uint8_t *row = builder->rows + builder->stride * near[i].node;
-        bool is_nearest = true;
-        for (uint32_t at = 0; is_nearest && at < n_chosen; at += 4) {
-            uint32_t length = QV_MIN(n_chosen - at, 4);
-            float distances[4];
-            builder->pairs(row, builder->dim, builder->rows, builder->stride, out + at, length, distances);
-            for (uint32_t j = 0; j < length; j++)
-                is_nearest &= !(distances[j] * builder->slack < near[i].distance);
-        }
-        if (is_nearest)
-            out[n_chosen++] = near[i].node;
-    }
-    return n_chosen;
 }
 
 /* ------------------------------------------------------------------ the finished graph */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "hnsw_build.h"
+#include "hnsw_builder.h"
 
 enum {
     BLOCK = 256,          /* nodes that look for their neighbours together */

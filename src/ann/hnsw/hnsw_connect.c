@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/bitmap.h"
-#include "hnsw_build.h"
+#include "hnsw_builder.h"
 
 typedef struct reaching {
     qv__builder *builder;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "hnsw_build.h"
+#include "hnsw_builder.h"
 
 enum {
     DIGIT_BITS = 11,

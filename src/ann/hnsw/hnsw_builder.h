@@ -1,6 +1,6 @@
 /* What the steps of a build share. */
-#ifndef QV_ANN_HNSW_BUILD_H
-#define QV_ANN_HNSW_BUILD_H
+#ifndef QV_ANN_HNSW_BUILDER_H
+#define QV_ANN_HNSW_BUILDER_H
 
 #include "hnsw_private.h"
 
@@ -59,8 +59,8 @@ typedef struct qv__builder_row {
 } qv__builder_row;
 qv__measure qv__builder_measure(const qv__builder_row *row);
 
-/* Of nodes sorted by their distance to a row, those (at most `most`) that are nearer to it, give or take the slack, than to any chosen before: neighbours in many
- * directions instead of many in one (the heuristic of the paper's algorithm 4). Returns how many. */
+/* Of nodes sorted by their distance to a row, those (at most `most`) that are nearer to it, give or take the slack, than to any chosen before:
+ * neighbours in many directions instead of many in one (the heuristic of the paper's algorithm 4). Returns how many. */
 uint32_t qv__builder_choose(const qv__builder *builder, const qv__near *near, size_t n, uint32_t most, uint32_t *out);
 
 /* Neighbours of all nodes of a level; the level above has them. */
@@ -73,7 +73,7 @@ qv_status qv__builder_link_back(qv__builder *builder, unsigned level, const uint
 /* Gives every node a path from the entry point on level 0. */
 qv_status qv__builder_connect(qv__builder *builder, qv_error *err);
 
-/* Runs fn(ctx, thread, i) for every i below n, on all threads, a few at a time. */
+/* Runs fn(builder, thread, i) for every i below n, on all threads, a few at a time. */
 typedef qv_status (*qv__builder_fn)(qv__builder *builder, qv__builder_thread *thread, size_t i, qv_error *err);
 qv_status qv__builder_each(qv__builder *builder, size_t n, qv__builder_fn fn, size_t at_once, qv_error *err);
 
